@@ -1,0 +1,369 @@
+package tiles
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/paulmach/orb"
+	"github.com/paulmach/orb/clip"
+)
+
+// The type codes and flags of EWKB.
+const (
+	ewkbPoint           = 1
+	ewkbLineString      = 2
+	ewkbPolygon         = 3
+	ewkbMultiPoint      = 4
+	ewkbMultiLineString = 5
+	ewkbMultiPolygon    = 6
+	ewkbCollection      = 7
+
+	ewkbZ    = 0x80000000
+	ewkbM    = 0x40000000
+	ewkbSRID = 0x20000000
+)
+
+// maxDepth bounds how deep collections nest.
+const maxDepth = 64
+
+// The geometry types of MVT (4.3.4), one less than their numbers.
+const (
+	points = iota
+	lines
+	polygons
+	kinds
+)
+
+// shaper turns the EWKB of one feature after another into the geometry commands
+// of one tile: read, project, simplify, clip, round to the grid, drop what that
+// leaves without length or area, wind, write. Its buffers are used again for
+// each feature, so that a feature costs no allocation.
+//
+// Simplifying comes before clipping, so that a line on both sides of a tile's
+// edge loses the same vertices in both tiles.
+type shaper struct {
+	plane     plane
+	tolerance float64 // of simplification, in units of Extent; 0 for none
+	box       orb.Bound
+
+	// b is what is left to read of the geometry.
+	b       []byte
+	be      bool
+	corrupt bool
+
+	path     []orb.Point
+	grid     [][2]int32
+	simplify simplifier
+
+	// collapsed tells that a part inside the tile was lost for being too small.
+	collapsed bool
+	dots      [][2]int32
+	out       [kinds]commands
+}
+
+// newShaper makes the shaper of a tile whose address is valid.
+func newShaper(a Address, tolerance float64) *shaper {
+	return &shaper{
+		plane: newPlane(a), tolerance: tolerance,
+		box: orb.Bound{Min: orb.Point{-Buffer, -Buffer}, Max: orb.Point{Extent + Buffer, Extent + Buffer}},
+	}
+}
+
+// commands is an MVT geometry (4.3) in the making, as packed varints. The cursor
+// runs on from part to part.
+type commands struct {
+	b    []byte
+	x, y int32
+}
+
+const (
+	moveTo    = 1
+	lineTo    = 2
+	closePath = 7
+)
+
+func (c *commands) command(id, count int) {
+	c.b = binary.AppendUvarint(c.b, uint64(id&7|count<<3))
+}
+
+func (c *commands) to(p [2]int32) {
+	c.b = binary.AppendUvarint(c.b, zigzag(p[0]-c.x))
+	c.b = binary.AppendUvarint(c.b, zigzag(p[1]-c.y))
+	c.x, c.y = p[0], p[1]
+}
+
+func zigzag(v int32) uint64 { return uint64(uint32(v<<1) ^ uint32(v>>31)) }
+
+// shape makes out of one geometry. It reports false for bytes that are no EWKB
+// and for coordinates that are not finite; out is then of no use. Members of a
+// collection go to the kind they are of.
+func (s *shaper) shape(ewkb []byte) bool {
+	s.b, s.corrupt, s.collapsed, s.dots = ewkb, false, false, s.dots[:0]
+	for i := range s.out {
+		s.out[i] = commands{b: s.out[i].b[:0]}
+	}
+	s.geometry(0)
+	if s.corrupt || len(s.b) != 0 {
+		return false
+	}
+	if len(s.dots) > 0 {
+		c := &s.out[points]
+		c.command(moveTo, len(s.dots))
+		for _, p := range s.dots {
+			c.to(p)
+		}
+	}
+	return true
+}
+
+// empty reports whether the last geometry left nothing in the tile.
+func (s *shaper) empty() bool {
+	return len(s.out[points].b)+len(s.out[lines].b)+len(s.out[polygons].b) == 0
+}
+
+func (s *shaper) fail() {
+	s.corrupt, s.b = true, nil
+}
+
+func (s *shaper) geometry(depth int) {
+	kind, stride := s.header()
+	if s.corrupt {
+		return
+	}
+	switch kind {
+	case ewkbPoint:
+		s.point(stride)
+	case ewkbLineString:
+		s.line(stride)
+	case ewkbPolygon:
+		s.polygon(stride)
+	case ewkbMultiPoint, ewkbMultiLineString, ewkbMultiPolygon, ewkbCollection:
+		if depth >= maxDepth {
+			s.fail()
+			return
+		}
+		for i, n := 0, s.count(5); i < n && !s.corrupt; i++ {
+			s.geometry(depth + 1)
+		}
+	default:
+		s.fail()
+	}
+}
+
+func (s *shaper) header() (kind uint32, stride int) {
+	if len(s.b) < 5 || s.b[0] > 1 {
+		s.fail()
+		return 0, 2
+	}
+	s.be = s.b[0] == 0
+	t := s.uint32(1)
+	s.b = s.b[5:]
+	if t&ewkbSRID != 0 {
+		if len(s.b) < 4 {
+			s.fail()
+			return 0, 2
+		}
+		s.b = s.b[4:]
+	}
+	stride = 2
+	if t&ewkbZ != 0 {
+		stride++
+	}
+	if t&ewkbM != 0 {
+		stride++
+	}
+	return t &^ (ewkbZ | ewkbM | ewkbSRID), stride
+}
+
+func (s *shaper) uint32(at int) uint32 {
+	if s.be {
+		return binary.BigEndian.Uint32(s.b[at:])
+	}
+	return binary.LittleEndian.Uint32(s.b[at:])
+}
+
+// count reads a count of things that take at least size bytes each.
+func (s *shaper) count(size int) int {
+	if len(s.b) < 4 {
+		s.fail()
+		return 0
+	}
+	n := s.uint32(0)
+	if uint64(n) > uint64((len(s.b)-4)/size) {
+		s.fail()
+		return 0
+	}
+	s.b = s.b[4:]
+	return int(n)
+}
+
+func (s *shaper) float(at int) float64 {
+	if s.be {
+		return math.Float64frombits(binary.BigEndian.Uint64(s.b[at:]))
+	}
+	return math.Float64frombits(binary.LittleEndian.Uint64(s.b[at:]))
+}
+
+// position reads one position and gives it in units of the tile.
+func (s *shaper) position(stride int) orb.Point {
+	lon, lat := s.float(0), s.float(8)
+	s.b = s.b[8*stride:]
+	if sum := lon + lat; sum-sum != 0 { // NaN or an infinity
+		s.fail()
+		return orb.Point{}
+	}
+	x, y := s.plane.at(lon, lat)
+	return orb.Point{x, y}
+}
+
+// positions reads a count and as many positions into path, with their bound.
+func (s *shaper) positions(stride int) orb.Bound {
+	n := s.count(8 * stride)
+	s.path = s.path[:0]
+	bound := orb.Bound{Min: orb.Point{math.Inf(1), math.Inf(1)}, Max: orb.Point{math.Inf(-1), math.Inf(-1)}}
+	for i := 0; i < n && !s.corrupt; i++ {
+		p := s.position(stride)
+		bound.Min = orb.Point{min(bound.Min[0], p[0]), min(bound.Min[1], p[1])}
+		bound.Max = orb.Point{max(bound.Max[0], p[0]), max(bound.Max[1], p[1])}
+		s.path = append(s.path, p)
+	}
+	return bound
+}
+
+func (s *shaper) point(stride int) {
+	if len(s.b) < 8*stride {
+		s.fail()
+		return
+	}
+	if math.IsNaN(s.float(0)) && math.IsNaN(s.float(8)) { // how PostGIS writes an empty point
+		s.b = s.b[8*stride:]
+		return
+	}
+	p := s.position(stride)
+	p = orb.Point{math.Floor(p[0] + 0.5), math.Floor(p[1] + 0.5)}
+	if !s.corrupt && s.box.Contains(p) {
+		s.dots = append(s.dots, [2]int32{int32(p[0]), int32(p[1])})
+	}
+}
+
+func round(p orb.Point) [2]int32 {
+	return [2]int32{int32(math.Floor(p[0] + 0.5)), int32(math.Floor(p[1] + 0.5))}
+}
+
+func (s *shaper) line(stride int) {
+	bound := s.positions(stride)
+	if s.corrupt || len(s.path) == 0 || !bound.Intersects(s.box) {
+		return
+	}
+	path := s.simplify.line(s.path, s.tolerance)
+	if s.holds(bound) {
+		s.addLine(path)
+		return
+	}
+	for _, part := range clip.LineString(s.box, path) {
+		s.addLine(part)
+	}
+}
+
+// holds reports whether nothing of the bound needs clipping.
+func (s *shaper) holds(b orb.Bound) bool {
+	return b.Min[0] >= s.box.Min[0] && b.Min[1] >= s.box.Min[1] && b.Max[0] <= s.box.Max[0] && b.Max[1] <= s.box.Max[1]
+}
+
+func (s *shaper) addLine(path []orb.Point) {
+	s.round(path)
+	if len(s.grid) < 2 {
+		s.lost(path)
+		return
+	}
+	c := &s.out[lines]
+	c.command(moveTo, 1)
+	c.to(s.grid[0])
+	c.command(lineTo, len(s.grid)-1)
+	for _, p := range s.grid[1:] {
+		c.to(p)
+	}
+}
+
+// round puts the path on the grid, without repeating a vertex.
+func (s *shaper) round(path []orb.Point) {
+	s.grid = s.grid[:0]
+	for _, p := range path {
+		q := round(p)
+		if n := len(s.grid); n > 0 && s.grid[n-1] == q {
+			continue
+		}
+		s.grid = append(s.grid, q)
+	}
+}
+
+// lost notes a part that has no length or area on the grid, when it lay in the
+// tile proper: what does so in the margin is in the neighbour's care.
+func (s *shaper) lost(path []orb.Point) {
+	if len(path) == 0 {
+		return
+	}
+	b := orb.LineString(path).Bound()
+	if b.Max[0] > 0 && b.Min[0] < Extent && b.Max[1] > 0 && b.Min[1] < Extent {
+		s.collapsed = true
+	}
+}
+
+func (s *shaper) polygon(stride int) {
+	kept := false
+	for i, n := 0, s.count(4); i < n && !s.corrupt; i++ {
+		if i > 0 && !kept {
+			// The holes of a polygon that is not there.
+			if n := s.count(8 * stride); !s.corrupt {
+				s.b = s.b[n*8*stride:]
+			}
+			continue
+		}
+		bound := s.positions(stride)
+		if s.corrupt || len(s.path) == 0 || !bound.Intersects(s.box) {
+			continue
+		}
+		ring := s.simplify.line(s.path, s.tolerance)
+		if !s.holds(bound) {
+			ring = clip.Ring(s.box, ring)
+		}
+		if s.addRing(ring, i == 0) && i == 0 {
+			kept = true
+		}
+	}
+}
+
+// addRing writes a ring, an exterior one with a positive area in the tile's
+// coordinates, where y points down, an interior one with a negative (4.3.3.3).
+func (s *shaper) addRing(ring []orb.Point, exterior bool) bool {
+	s.round(ring)
+	g := s.grid
+	if n := len(g); n > 1 && g[0] == g[n-1] {
+		g = g[:n-1]
+	}
+	area := int64(0)
+	for i, j := 0, len(g)-1; i < len(g); j, i = i, i+1 {
+		area += int64(g[j][0])*int64(g[i][1]) - int64(g[i][0])*int64(g[j][1])
+	}
+	if len(g) < 3 || area == 0 {
+		if exterior {
+			s.lost(ring)
+		}
+		return false
+	}
+	c := &s.out[polygons]
+	c.command(moveTo, 1)
+	c.to(g[0])
+	c.command(lineTo, len(g)-1)
+	if area > 0 == exterior {
+		for _, p := range g[1:] {
+			c.to(p)
+		}
+	} else {
+		for i := len(g) - 1; i > 0; i-- {
+			c.to(g[i])
+		}
+	}
+	c.command(closePath, 1)
+	return true
+}

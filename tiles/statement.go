@@ -1,0 +1,64 @@
+package tiles
+
+import (
+	"changde/catalog"
+	"changde/postgis"
+)
+
+// selection says which rows of a release a tile is made of.
+type selection struct {
+	relation [2]string
+	columns  []catalog.Column
+	box      catalog.Bounds // of the tile with its margin, degrees
+	edited   bool           // rows come and go without a release, so its extent may lag
+	dim      int            // as dimensionOf says
+	least    float32        // the span in degrees below which rows are left in the database; 0: none
+	limit    int
+}
+
+// rowsSQL selects fid, span, geom and the columns, the largest rows first and
+// those of a size by fid. Points are all of one size, so the primary key gives
+// their order; otherwise the index on span gives it wherever the limit or the
+// least span, rather than the box, is what keeps rows out.
+func (s *selection) rowsSQL() *postgis.SQL {
+	q := new(postgis.SQL).Raw("SELECT fid, ")
+	q.Raw("span")
+	q.Raw(", geom")
+	for _, c := range s.columns {
+		q.Raw(", ")
+		selectColumn(q, c)
+	}
+	q.Raw(" FROM ").Ident(s.relation[:]...).Raw(" WHERE ")
+	s.inBox(q)
+	if s.least > 0 {
+		q.Raw(" AND ")
+		if s.dim < 0 {
+			// A point is never too small, nor is a collection, which may have one.
+			q.Raw("(").Add(s.larger()).Raw(" OR GeometryType(geom) LIKE '%POINT%' OR GeometryType(geom) LIKE 'GEOMETRYCOLLECTION%')")
+		} else {
+			q.Add(s.larger())
+		}
+	}
+	q.Raw(" ORDER BY ")
+	if s.dim != 0 {
+		q.Raw("span")
+		q.Raw(" DESC, ")
+	}
+	return q.Raw("fid LIMIT ").Arg(int64(s.limit))
+}
+
+// countSQL counts the rows in the box, whatever their size, up to limit.
+func (s *selection) countSQL(limit int64) *postgis.SQL {
+	q := new(postgis.SQL).Raw("SELECT count(*) FROM (SELECT FROM ").Ident(s.relation[:]...).Raw(" WHERE ")
+	s.inBox(q)
+	return q.Raw(" LIMIT ").Arg(limit).Raw(") rows")
+}
+
+func (s *selection) larger() *postgis.SQL {
+	return new(postgis.SQL).Raw("span >= ").Arg(s.least).Raw("::real")
+}
+
+func (s *selection) inBox(q *postgis.SQL) {
+	q.Raw("geom && ST_MakeEnvelope(").Arg(s.box[0]).Raw("::float8, ").Arg(s.box[1]).Raw("::float8, ").
+		Arg(s.box[2]).Raw("::float8, ").Arg(s.box[3]).Raw("::float8, 4490)")
+}
