@@ -1,0 +1,344 @@
+package ingest
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"changde/ingest/archive"
+	"changde/problem"
+)
+
+// maxFiles bounds the files of one delivery, those of unpacked archives included.
+const maxFiles = 4000
+
+// delivery is a Request's files, unpacked and looked into. close removes what
+// was unpacked.
+type delivery struct {
+	dir     string // folder of unpacked archives, empty when there is none
+	names   []string
+	bytes   int64
+	sha256  []byte
+	sources []source
+	ignored []string // files no reader takes, shown in the plan
+}
+
+func (d *delivery) close() error {
+	if d.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(d.dir)
+}
+
+// tempPrefix begins the name of a folder of unpacked archives; the number of the
+// process that made it follows.
+const tempPrefix = "changde-delivery-"
+
+// sweepTemp removes the folders of processes that ended without doing so.
+func sweepTemp(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		rest, ours := strings.CutPrefix(e.Name(), tempPrefix)
+		number, _, _ := strings.Cut(rest, "-")
+		pid, err := strconv.Atoi(number)
+		if !ours || !e.IsDir() || err != nil || errors.Is(syscall.Kill(pid, 0), nil) || errors.Is(syscall.Kill(pid, 0), syscall.EPERM) {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// file is one file on disk under the name its sender knows it by.
+type file struct {
+	name string
+	path string
+}
+
+func openDelivery(ctx context.Context, r Request, config Config) (_ *delivery, err error) {
+	if len(r.Files) == 0 {
+		return nil, problem.New(problem.Invalid, "no-files", "", "没有给出交付文件", "no delivery file is given")
+	}
+	d := &delivery{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+	files, err := d.expand(ctx, r.Files, config.TempDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.digest(ctx, r.Files, files); err != nil {
+		return nil, err
+	}
+	if err := d.look(ctx, files, r); err != nil {
+		return nil, err
+	}
+	if d.sources, err = choose(d.sources, r.Layer); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// expand lists the delivery's files, with archives unpacked and folders opened.
+func (d *delivery) expand(ctx context.Context, paths []string, tempDir string) ([]file, error) {
+	var out []file
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, problem.Wrap(err, problem.Invalid, "file-unreadable", path,
+				"文件不存在或不可读，请检查路径与权限", "the file does not exist or cannot be read; check the path and its permissions")
+		}
+		d.names = append(d.names, filepath.Base(path))
+		switch {
+		case info.IsDir():
+			entries, err := os.ReadDir(path)
+			if err != nil {
+				return nil, problem.Wrap(err, problem.Invalid, "folder-unreadable", path, "文件夹不可读", "the folder cannot be read")
+			}
+			for _, e := range entries {
+				if e.Type().IsRegular() {
+					out = append(out, file{name: e.Name(), path: filepath.Join(path, e.Name())})
+				}
+			}
+		case !info.Mode().IsRegular():
+			return nil, problem.New(problem.Invalid, "not-a-file", path, "不是普通文件", "not a regular file")
+		case isZip(path):
+			if d.dir == "" {
+				if d.dir, err = os.MkdirTemp(tempDir, fmt.Sprintf("%s%d-", tempPrefix, os.Getpid())); err != nil {
+					return nil, fmt.Errorf("make a folder to unpack into: %w", err)
+				}
+			}
+			dir := filepath.Join(d.dir, fmt.Sprint(len(d.names)))
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				return nil, fmt.Errorf("make a folder to unpack into: %w", err)
+			}
+			members, err := archive.Unpack(ctx, path, dir, archive.Limits{})
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range members {
+				out = append(out, file{name: m.Name, path: m.Path})
+			}
+		default:
+			out = append(out, file{name: filepath.Base(path), path: path})
+		}
+		if len(out) > maxFiles {
+			return nil, problem.New(problem.TooLarge, "too-many-files", path,
+				fmt.Sprintf("一次交付最多 %d 个文件", maxFiles), fmt.Sprintf("a delivery may hold at most %d files", maxFiles))
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool { return out[i].name < out[j].name })
+	return out, nil
+}
+
+// digest hashes the files as sent, companions of a .shp and files of a folder
+// included: it is how the same delivery is recognised again.
+func (d *delivery) digest(ctx context.Context, paths []string, files []file) error {
+	h := sha256.New()
+	for _, path := range paths {
+		parts := []string{path}
+		if strings.EqualFold(filepath.Ext(path), ".shp") {
+			parts = companions(path)
+		}
+		for _, f := range files {
+			if filepath.Dir(f.path) == filepath.Clean(path) {
+				parts = append(parts, f.path)
+			}
+		}
+		for _, part := range parts {
+			n, err := hashFile(ctx, h, part)
+			if err != nil {
+				return fmt.Errorf("hash %s: %w", part, err)
+			}
+			d.bytes += n
+		}
+	}
+	d.sha256 = h.Sum(nil)
+	return nil
+}
+
+func hashFile(ctx context.Context, h io.Writer, path string) (int64, error) {
+	if info, err := os.Stat(path); err != nil || info.IsDir() {
+		return 0, err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	return io.CopyBuffer(struct{ io.Writer }{h}, contextReader{ctx, f}, make([]byte, 1<<20))
+}
+
+// contextReader ends a long read when its context ends.
+type contextReader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+// companions lists a .shp and the files beside it with the same base name.
+func companions(shp string) []string {
+	base := strings.TrimSuffix(filepath.Base(shp), filepath.Ext(shp))
+	entries, err := os.ReadDir(filepath.Dir(shp))
+	if err != nil {
+		return []string{shp}
+	}
+	var out []string
+	for _, e := range entries {
+		name := e.Name()
+		if e.Type().IsRegular() && strings.EqualFold(strings.TrimSuffix(name, filepath.Ext(name)), base) && isCompanion(name) {
+			out = append(out, filepath.Join(filepath.Dir(shp), name))
+		}
+	}
+	return out
+}
+
+func isCompanion(name string) bool {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".shp", ".shx", ".dbf", ".prj", ".cpg":
+		return true
+	}
+	return false
+}
+
+func isZip(path string) bool {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".zip":
+		return true
+	case ".shp", ".gpkg", ".geojson", ".json":
+		return false
+	}
+	return bytes.HasPrefix(head(path), []byte("PK\x03\x04"))
+}
+
+// head returns the first bytes of a file, fewer when it is shorter or unreadable.
+func head(path string) []byte {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	b := make([]byte, 64)
+	n, _ := io.ReadFull(f, b)
+	return b[:n]
+}
+
+// look opens each file far enough to describe its layers.
+func (d *delivery) look(ctx context.Context, files []file, r Request) error {
+	bases := make(map[string]bool)
+	for _, f := range files {
+		if strings.EqualFold(filepath.Ext(f.name), ".shp") {
+			bases[strings.ToLower(strings.TrimSuffix(f.name, filepath.Ext(f.name)))] = true
+		}
+	}
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		format := formatOf(f)
+		switch {
+		case format != nil:
+			sources, err := format(ctx, f, r)
+			if err != nil {
+				return err
+			}
+			d.sources = append(d.sources, sources...)
+		case strings.EqualFold(filepath.Ext(f.name), ".dbf") && !bases[strings.ToLower(strings.TrimSuffix(f.name, filepath.Ext(f.name)))]:
+			return problem.New(problem.Invalid, "shapefile-without-shp", f.name,
+				"只有 .dbf，没有同名的 .shp：请把 .shp、.shx、.dbf、.prj 一起交付",
+				"there is a .dbf but no .shp of the same name: send .shp, .shx, .dbf and .prj together")
+		case !bases[strings.ToLower(strings.TrimSuffix(f.name, filepath.Ext(f.name)))]:
+			d.ignored = append(d.ignored, f.name)
+		}
+	}
+	if len(d.sources) > 0 {
+		return nil
+	}
+	return problem.New(problem.Unsupported, "format-unknown", strings.Join(d.names, ", "),
+		"没有可识别的空间数据。支持：Shapefile（.shp 及同名 .shx .dbf .prj .cpg，或打成 .zip）、GeoPackage（.gpkg）、GeoJSON（.geojson .json）；其他格式请先用 ogr2ogr 转为 GeoPackage",
+		"no spatial data is recognised. Supported: Shapefile (.shp with .shx .dbf .prj .cpg, or zipped), GeoPackage (.gpkg), GeoJSON (.geojson .json); bring other formats to GeoPackage with ogr2ogr first")
+}
+
+// formatOf returns what looks into the file, by its name, else by its first bytes.
+func formatOf(f file) func(context.Context, file, Request) ([]source, error) {
+	switch strings.ToLower(filepath.Ext(f.name)) {
+	case ".shp":
+		return shapefileSources
+	case ".gpkg":
+		return geopackageSources
+	case ".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson":
+		return geojsonSources
+	case ".dbf", ".shx", ".prj", ".cpg":
+		return nil
+	}
+	b := head(f.path)
+	switch {
+	case bytes.HasPrefix(b, []byte("SQLite format 3\x00")):
+		return geopackageSources
+	case bytes.HasPrefix(b, []byte{0, 0, 0x27, 0x0a}):
+		return shapefileSources
+	case bytes.HasPrefix(bytes.TrimLeft(b, "\xef\xbb\xbf \t\r\n"), []byte("{")):
+		return geojsonSources
+	}
+	return nil
+}
+
+// choose narrows the layers found to those the request means. Several layers
+// are one delivery only when they have the same fields and geometry: sheets.
+func choose(sources []source, want string) ([]source, error) {
+	if want != "" {
+		var out []source
+		for _, s := range sources {
+			if s.layer == want {
+				out = append(out, s)
+			}
+		}
+		if len(out) == 0 {
+			return nil, problem.New(problem.Invalid, "layer-unknown", want,
+				"交付中没有这个图层，有："+layerList(sources), "the delivery has no such layer; it has: "+layerList(sources))
+		}
+		sources = out
+	}
+	for _, s := range sources[1:] {
+		if reason := s.differs(sources[0]); reason != "" {
+			return nil, problem.New(problem.Invalid, "several-layers", s.file,
+				"交付含多个不同的图层，请用 --layer 指定一个："+layerList(sources)+"（"+reason+"）",
+				"the delivery holds several different layers; name one with --layer: "+layerList(sources)+" ("+reason+")")
+		}
+	}
+	return sources, nil
+}
+
+func layerList(sources []source) string {
+	names := make([]string, 0, len(sources))
+	for i, s := range sources {
+		if i == 20 {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, s.layer)
+	}
+	return strings.Join(names, ", ")
+}

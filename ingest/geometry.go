@@ -1,0 +1,183 @@
+package ingest
+
+import (
+	"math"
+	"strings"
+
+	"github.com/twpayne/go-geom"
+)
+
+// geometryOf returns the OGC type of the column that takes all the given types:
+// polygons and lines go into their multi types, so that a column has one type;
+// unlike dimensions go into Geometry.
+func geometryOf(types ...string) string {
+	out := ""
+	for _, t := range types {
+		t = strings.ToLower(strings.TrimRight(strings.ToUpper(t), " ZM"))
+		var one string
+		switch t {
+		case "point":
+			one = "Point"
+		case "multipoint":
+			one = "MultiPoint"
+		case "linestring", "multilinestring":
+			one = "MultiLineString"
+		case "polygon", "multipolygon":
+			one = "MultiPolygon"
+		case "", "null", "none":
+			continue
+		default:
+			return "Geometry"
+		}
+		switch {
+		case out == "" || out == one:
+			out = one
+		case strings.HasSuffix(out, "Point") && strings.HasSuffix(one, "Point"):
+			out = "MultiPoint"
+		default:
+			return "Geometry"
+		}
+	}
+	if out == "" {
+		return "Geometry"
+	}
+	return out
+}
+
+// dimension returns the topological dimension of an OGC type, -1 for any.
+func dimension(geometry string) int {
+	switch geometry {
+	case "Point", "MultiPoint":
+		return 0
+	case "MultiLineString":
+		return 1
+	case "MultiPolygon":
+		return 2
+	}
+	return -1
+}
+
+// fit makes g a geometry of the column's type, false when it cannot be one.
+func fit(g geom.T, geometry string) (geom.T, bool) {
+	switch geometry {
+	case "Geometry":
+		return g, true
+	case "Point":
+		switch g := g.(type) {
+		case *geom.Point:
+			return g, true
+		case *geom.MultiPoint:
+			if g.NumPoints() == 1 {
+				return g.Point(0), true
+			}
+		}
+	case "MultiPoint":
+		switch g := g.(type) {
+		case *geom.MultiPoint:
+			return g, true
+		case *geom.Point:
+			return geom.NewMultiPointFlat(g.Layout(), g.FlatCoords()), true
+		}
+	case "MultiLineString":
+		switch g := g.(type) {
+		case *geom.MultiLineString:
+			return g, true
+		case *geom.LineString:
+			return geom.NewMultiLineStringFlat(g.Layout(), g.FlatCoords(), []int{len(g.FlatCoords())}), true
+		}
+	case "MultiPolygon":
+		switch g := g.(type) {
+		case *geom.MultiPolygon:
+			return g, true
+		case *geom.Polygon:
+			return geom.NewMultiPolygonFlat(g.Layout(), g.FlatCoords(), [][]int{g.Ends()}), true
+		}
+	}
+	return nil, false
+}
+
+// layout gives g the XY or XYZ layout. An ordinate that is missing becomes 0, and
+// one that has no place is dropped; changed tells that either happened.
+func layout(g geom.T, z bool) (_ geom.T, changed bool) {
+	want := geom.XY
+	if z {
+		want = geom.XYZ
+	}
+	if g.Layout() == want {
+		return g, false
+	}
+	if c, ok := g.(*geom.GeometryCollection); ok {
+		out := geom.NewGeometryCollection()
+		for _, member := range c.Geoms() {
+			m, ch := layout(member, z)
+			changed = changed || ch
+			// The members share one layout, so Push cannot fail.
+			_ = out.Push(m)
+		}
+		return out, changed
+	}
+	from, to := g.Layout().Stride(), want.Stride()
+	source := g.FlatCoords()
+	flat := make([]float64, 0, len(source)/from*to)
+	for i := 0; i+from <= len(source); i += from {
+		flat = append(flat, source[i], source[i+1])
+		if z {
+			if g.Layout() == geom.XYZM {
+				flat = append(flat, source[i+2])
+			} else {
+				flat = append(flat, 0)
+			}
+		}
+	}
+	scale := func(ends []int) []int {
+		out := make([]int, len(ends))
+		for i, e := range ends {
+			out[i] = e / from * to
+		}
+		return out
+	}
+	switch g := g.(type) {
+	case *geom.Point:
+		return geom.NewPointFlat(want, flat), true
+	case *geom.MultiPoint:
+		return geom.NewMultiPointFlat(want, flat), true
+	case *geom.LineString:
+		return geom.NewLineStringFlat(want, flat), true
+	case *geom.MultiLineString:
+		return geom.NewMultiLineStringFlat(want, flat, scale(g.Ends())), true
+	case *geom.Polygon:
+		return geom.NewPolygonFlat(want, flat, scale(g.Ends())), true
+	case *geom.MultiPolygon:
+		endss := make([][]int, len(g.Endss()))
+		for i, ends := range g.Endss() {
+			endss[i] = scale(ends)
+		}
+		return geom.NewMultiPolygonFlat(want, flat, endss), true
+	}
+	return g, false
+}
+
+// eachFlat calls f with every flat coordinate array of g.
+func eachFlat(g geom.T, f func(flat []float64, stride int)) {
+	if c, ok := g.(*geom.GeometryCollection); ok {
+		for _, member := range c.Geoms() {
+			eachFlat(member, f)
+		}
+		return
+	}
+	f(g.FlatCoords(), g.Stride())
+}
+
+// extent returns min x, min y, max x, max y of g; it is inverted when g is empty
+// and NaN when any coordinate is.
+func extent(g geom.T) [4]float64 {
+	b := [4]float64{math.Inf(1), math.Inf(1), math.Inf(-1), math.Inf(-1)}
+	eachFlat(g, func(flat []float64, stride int) {
+		for i := 0; i+1 < len(flat); i += stride {
+			x, y := flat[i], flat[i+1]
+			b[0], b[1] = math.Min(b[0], x), math.Min(b[1], y)
+			b[2], b[3] = math.Max(b[2], x), math.Max(b[3], y)
+		}
+	})
+	return b
+}

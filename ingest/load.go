@@ -1,0 +1,408 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"runtime"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/twpayne/go-geom"
+	"golang.org/x/sync/errgroup"
+
+	"changde/catalog"
+	"changde/ingest/crs"
+	"changde/ingest/layer"
+	"changde/postgis"
+	"changde/problem"
+)
+
+// storageSRID is the CRS of every dataset: CGCS2000, longitude first in the bytes.
+const storageSRID = 4490
+
+// batchRows and batchBytes bound the rows that travel together between
+// goroutines.
+const (
+	batchRows  = 256
+	batchBytes = 1 << 20
+)
+
+// loader streams a plan's rows into its content table. Reading is one goroutine
+// (files are read in order), encoding several, the COPY one connection.
+type loader struct {
+	plan       *Plan
+	projection crs.Projection
+	inGo       bool // the projection is known here; otherwise PostGIS transforms
+	srid       int
+	found      *findings
+	progress   func(Progress)
+	sheets     []sheet
+}
+
+// sheet is where a file's rows begin among the fids.
+type sheet struct {
+	base int64
+	file string
+}
+
+func newLoader(p *Plan, found *findings, progress func(Progress)) *loader {
+	l := &loader{plan: p, found: found, srid: storageSRID, progress: progress}
+	l.projection, l.inGo = crs.ProjectionOf(p.epsg)
+	if !l.inGo {
+		l.srid = p.epsg
+	}
+	return l
+}
+
+// batch is rows on their way; chunk receives them encoded, in order of batches.
+type batch struct {
+	file     string // named in findings when the delivery has several files
+	base     int64  // added to a row's number to make its fid
+	features []*layer.Feature
+	chunk    chan chunk
+}
+
+type chunk struct {
+	bytes []byte
+	rows  int64
+	err   error
+}
+
+// load creates the content table inside tx and fills it. It returns the number
+// of rows read and the number stored.
+func (l *loader) load(ctx context.Context, tx pgx.Tx, table string) (read, stored int64, err error) {
+	if _, err := tx.Exec(ctx, l.tableSQL(table)); err != nil {
+		return 0, 0, fmt.Errorf("create content table: %w", err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	workers := runtime.GOMAXPROCS(0)
+	work := make(chan *batch, workers)
+	order := make(chan *batch, 4*workers)
+	group.Go(func() error {
+		defer close(work)
+		defer close(order)
+		n, err := l.read(ctx, work, order)
+		read = n
+		return err
+	})
+	for range workers {
+		group.Go(func() error {
+			encoder := newRowEncoder(l.plan.delivery.sources[0].fields)
+			var ewkb []byte
+			for b := range work {
+				var c chunk
+				c, ewkb = l.encode(b, encoder, ewkb)
+				b.chunk <- c
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		begun, ended := false, false
+		reader := &chunkReader{next: func() ([]byte, error) {
+			if !begun {
+				begun = true
+				return copyHeader, nil
+			}
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case b, ok := <-order:
+				if !ok {
+					if ended {
+						return nil, io.EOF
+					}
+					ended = true
+					return copyTrailer, nil
+				}
+				var c chunk
+				select {
+				case <-ctx.Done(): // b may never have reached a worker
+					return nil, ctx.Err()
+				case c = <-b.chunk:
+				}
+				stored += c.rows
+				l.progress(Progress{Phase: Loading, Done: b.base + b.features[len(b.features)-1].Row, Total: l.plan.Rows})
+				return c.bytes, c.err
+			}
+		}}
+		if _, err := tx.Conn().PgConn().CopyFrom(ctx, reader, l.copySQL(table)); err != nil {
+			var pg *pgconn.PgError
+			if errors.As(err, &pg) && strings.HasPrefix(pg.Code, "54") { // program_limit_exceeded
+				return problem.Wrap(err, problem.TooLarge, "row-too-wide", pg.Where, "该行的字段太多、太长，超过数据库一行的上限（约 8 kB，长文本除外）；请拆分字段", "the row has too many or too long fields for a row of the database (about 8 kB, long texts aside); split the fields")
+			}
+			return fmt.Errorf("copy rows: %w", err)
+		}
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return read, 0, err
+	}
+	return read, stored, nil
+}
+
+func (l *loader) read(ctx context.Context, work, order chan<- *batch) (int64, error) {
+	var base int64
+	for _, s := range l.plan.delivery.sources {
+		file := ""
+		if len(l.plan.delivery.sources) > 1 {
+			file = s.file
+		}
+		l.sheets = append(l.sheets, sheet{base: base, file: file})
+		rows, err := l.readSource(ctx, s, file, base, work, order)
+		base += rows
+		if err != nil {
+			return base, at(err, s.file)
+		}
+	}
+	return base, nil
+}
+
+// rowOf gives the row in its file, and the file where there are several, of a
+// fid. It may be called once load has returned.
+func (l *loader) rowOf(fid int64) (row int64, file string) {
+	for n := len(l.sheets) - 1; n >= 0; n-- {
+		if fid > l.sheets[n].base {
+			return fid - l.sheets[n].base, l.sheets[n].file
+		}
+	}
+	return fid, ""
+}
+
+func (l *loader) readSource(ctx context.Context, s source, file string, base int64, work, order chan<- *batch) (last int64, err error) {
+	reader, err := s.open()
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	send := func(b *batch) error {
+		for _, to := range []chan<- *batch{order, work} {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case to <- b:
+			}
+		}
+		return nil
+	}
+	b := &batch{file: file, base: base, chunk: make(chan chunk, 1)}
+	bytes := 0
+	for {
+		f, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return last, err
+		}
+		last = f.Row
+		b.features = append(b.features, f)
+		bytes += size(f)
+		if len(b.features) == batchRows || bytes > batchBytes {
+			if err := send(b); err != nil {
+				return last, err
+			}
+			bytes = 0
+			b = &batch{file: file, base: base, chunk: make(chan chunk, 1), features: make([]*layer.Feature, 0, batchRows)}
+		}
+	}
+	if len(b.features) > 0 {
+		return last, send(b)
+	}
+	return last, nil
+}
+
+// size is about what a feature takes in memory.
+func size(f *layer.Feature) int {
+	n := 0
+	if f.Geom != nil {
+		eachFlat(f.Geom, func(flat []float64, _ int) { n += 8 * len(flat) })
+	}
+	for _, v := range f.Values {
+		if s, ok := v.(string); ok {
+			n += len(s)
+		}
+	}
+	return n
+}
+
+func (l *loader) encode(b *batch, encoder *rowEncoder, ewkb []byte) (chunk, []byte) {
+	var c chunk
+	for _, f := range b.features {
+		g, span, ok := l.accept(b, f)
+		if !ok {
+			continue
+		}
+		var err error
+		if ewkb, err = postgis.AppendEWKB(ewkb[:0], g, l.srid); err != nil {
+			l.refuse(b, f, "geometry-unstorable", "几何无法存入数据库："+err.Error(), "the geometry cannot be stored: "+err.Error())
+			continue
+		}
+		if c.bytes, c.err = encoder.append(c.bytes, b.base+f.Row, f.Values, span, ewkb); c.err != nil {
+			return c, ewkb
+		}
+		c.rows++
+	}
+	return c, ewkb
+}
+
+// accept brings a row's geometry into the column's type and CRS, or refuses the
+// row; what a person must be told of the row is found in either case.
+func (l *loader) accept(b *batch, f *layer.Feature) (geom.T, float32, bool) {
+	r := row{loader: l, feature: f, file: b.file}
+	g, span, ok := r.examine()
+	l.found.add(r.found...)
+	return g, span, ok
+}
+
+func (l *loader) refuse(b *batch, f *layer.Feature, code, zh, en string) {
+	l.found.add(Finding{Row: f.Row, File: b.file, Code: code, Action: Refused, ZH: zh, EN: en})
+}
+
+// row is one row under examination.
+type row struct {
+	*loader
+	feature *layer.Feature
+	file    string
+	found   []Finding
+}
+
+func (r *row) tell(action Action, code, zh, en string, place *[2]float64) {
+	r.found = append(r.found, Finding{Row: r.feature.Row, File: r.file, Code: code, Action: action, ZH: zh, EN: en, Place: place})
+}
+
+func (r *row) examine() (_ geom.T, span float32, ok bool) {
+	lost := false
+	for _, fault := range r.feature.Faults {
+		action := Noted
+		if fault.Lost {
+			action, lost = Refused, true
+		}
+		r.tell(action, fault.Code, fault.ZH, fault.EN, nil)
+		r.found[len(r.found)-1].Field = fault.Field
+	}
+	if lost {
+		return nil, 0, false
+	}
+	given := r.feature.Geom
+	if given == nil || given.Empty() {
+		r.tell(Refused, "geometry-missing", "该行没有几何", "the row has no geometry", nil)
+		return nil, 0, false
+	}
+	g, fits := fit(given, r.plan.geometry)
+	if !fits {
+		r.tell(Refused, "geometry-type",
+			fmt.Sprintf("几何类型 %s 与图层类型 %s 不符", typeName(given), r.plan.geometry),
+			fmt.Sprintf("the geometry is a %s in a layer of %s", typeName(given), r.plan.geometry), nil)
+		return nil, 0, false
+	}
+	g, changed := layout(g, r.plan.z)
+	if changed {
+		r.tell(Noted, "ordinates-changed", "坐标维数与图层不同：缺少的高程记为 0，多余的 M 值舍去",
+			"the row's dimensions differ from the layer's: a missing height becomes 0, an M value is dropped", nil)
+	}
+	stored := extent(g)
+	eachFlat(g, func(flat []float64, stride int) {
+		if r.plan.swapped {
+			crs.SwapXY(flat, stride)
+		}
+		if r.inGo {
+			r.projection.Inverse(flat, stride)
+		}
+	})
+	if !r.inGo {
+		if !finite(stored) {
+			r.tell(Refused, "coordinates-not-finite", "坐标含 NaN 或无穷大", "a coordinate is NaN or infinite", nil)
+			return nil, 0, false
+		}
+		return g, 0, true
+	}
+	e := extent(g)
+	box := r.plan.box
+	if !box.Contains(e[0], e[1]) || !box.Contains(e[2], e[3]) {
+		zh, en := outside(stored, e, box)
+		r.tell(Refused, "outside-box", zh, en, placeOf(e))
+		return nil, 0, false
+	}
+	return g, float32(math.Max(e[2]-e[0], e[3]-e[1])), true
+}
+
+func outside(stored, e [4]float64, box catalog.Bounds) (zh, en string) {
+	if !finite(stored) {
+		return "坐标含 NaN 或无穷大", "a coordinate is NaN or infinite"
+	}
+	return fmt.Sprintf("坐标（%.3f, %.3f）换算为经度 %.6f 纬度 %.6f，超出数据集范围 %s", stored[0], stored[1], e[0], e[1], boxText(box)),
+		fmt.Sprintf("the coordinates (%.3f, %.3f) are longitude %.6f latitude %.6f, outside the dataset's box %s", stored[0], stored[1], e[0], e[1], boxText(box))
+}
+
+func boxText(b catalog.Bounds) string {
+	return fmt.Sprintf("[%g, %g, %g, %g]", b[0], b[1], b[2], b[3])
+}
+
+func finite(e [4]float64) bool {
+	for _, v := range e {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// placeOf returns the middle of e when it is a place on the globe.
+func placeOf(e [4]float64) *[2]float64 {
+	lon, lat := (e[0]+e[2])/2, (e[1]+e[3])/2
+	if !(math.Abs(lon) <= 180 && math.Abs(lat) <= 90) {
+		return nil
+	}
+	return &[2]float64{lon, lat}
+}
+
+func typeName(g geom.T) string {
+	return strings.TrimPrefix(fmt.Sprintf("%T", g), "*geom.")
+}
+
+// columnType is the type PostgreSQL stores values of t in.
+func columnType(s *postgis.SQL, t layer.Type) {
+	switch t {
+	case layer.Integer:
+		s.Raw(" bigint")
+	case layer.Real:
+		s.Raw(" double precision")
+	case layer.Decimal:
+		s.Raw(" numeric")
+	case layer.Boolean:
+		s.Raw(" boolean")
+	case layer.Date:
+		s.Raw(" date")
+	case layer.Timestamp:
+		s.Raw(" timestamptz")
+	default:
+		s.Raw(" text")
+	}
+}
+
+func geometryType(s *postgis.SQL, geometry string, z bool, srid int) {
+	s.Raw("geometry(").Ident(geometry + map[bool]string{true: "Z"}[z]).Raw(", ").Int(int64(srid)).Raw(")")
+}
+
+func (l *loader) tableSQL(table string) string {
+	s := new(postgis.SQL)
+	s.Raw("CREATE TABLE ").Ident("content", table).Raw(" (fid bigint NOT NULL")
+	for _, c := range l.plan.columns {
+		s.Raw(", ").Ident(c.Name)
+		columnType(s, c.Type)
+	}
+	s.Raw(", span real NOT NULL, geom ")
+	geometryType(s, l.plan.geometry, l.plan.z, l.srid)
+	s.Raw(" NOT NULL)")
+	return s.String()
+}
+
+func (l *loader) copySQL(table string) string {
+	s := new(postgis.SQL)
+	return s.Raw("COPY ").Ident("content", table).Raw(" FROM STDIN (FORMAT binary)").String()
+}

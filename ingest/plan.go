@@ -1,0 +1,306 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"changde/catalog"
+	"changde/ingest/crs"
+	"changde/ingest/layer"
+	"changde/problem"
+)
+
+// maxColumns bounds a dataset's attributes; PostgreSQL's own bound is 1,600.
+const maxColumns = 1000
+
+// Decision is something the plan settled, with its reason.
+type Decision struct {
+	Value string `json:"value"`
+	ZH    string `json:"zh"`
+	EN    string `json:"en"`
+}
+
+// ColumnPlan says which column a field goes into.
+type ColumnPlan struct {
+	Field  string `json:"field"`
+	Column string `json:"column"`
+	Type   string `json:"type"`
+	ZH     string `json:"zh,omitempty"` // why the name or type is not the field's own
+	EN     string `json:"en,omitempty"`
+}
+
+// Note is something a person should read before accepting the plan.
+type Note struct {
+	ZH string `json:"zh"`
+	EN string `json:"en"`
+}
+
+// Plan is what will be done with a delivery and why. It is made by
+// Ingester.Plan, read by a person, and carried out once by Ingester.Run. Close
+// removes what was unpacked for it.
+type Plan struct {
+	Dataset  string       `json:"dataset"`
+	Release  int          `json:"currentRelease"` // 0: none yet
+	Files    []string     `json:"files"`
+	Bytes    int64        `json:"bytes"`
+	SHA256   string       `json:"sha256"`
+	Layers   []string     `json:"layers"`
+	Rows     int64        `json:"rows"` // as the files declare
+	Format   Decision     `json:"format"`
+	Encoding Decision     `json:"encoding"`
+	CRS      Decision     `json:"crs"`
+	Geometry Decision     `json:"geometry"`
+	Policy   Decision     `json:"policy"`
+	Target   Decision     `json:"target"`
+	Columns  []ColumnPlan `json:"columns"`
+	Notes    []Note       `json:"notes"`
+
+	delivery *delivery
+	request  Request
+	box      catalog.Bounds
+	epsg     int
+	swapped  bool
+	geometry string
+	z        bool
+	columns  []catalog.Column
+	settings datasetSettings
+}
+
+// Close removes the files unpacked for the plan. It may be called twice.
+func (p *Plan) Close() error { return p.delivery.close() }
+
+// Plan looks into a delivery and says what would be done with it. Nothing is
+// written to the database.
+func (i *Ingester) Plan(ctx context.Context, r Request) (_ *Plan, err error) {
+	if r.Policy == "" {
+		r.Policy = Repair
+	}
+	settings, err := i.settings(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	d, err := openDelivery(ctx, r, i.config)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.close())
+		}
+	}()
+	first := d.sources[0]
+	p := &Plan{
+		Dataset: r.Dataset, Release: settings.release, Files: d.names, Bytes: d.bytes, SHA256: fmt.Sprintf("%x", d.sha256),
+		Encoding: first.encoding,
+		delivery: d, request: r, settings: settings,
+		box: settings.box(i.config.City), geometry: first.geometry, z: first.z,
+	}
+	for _, s := range d.sources {
+		p.Layers = append(p.Layers, s.layer)
+		p.Rows += s.rows
+		for _, n := range s.notes {
+			p.note(n.ZH, n.EN)
+		}
+	}
+	p.Format = Decision{Value: first.format, ZH: "文件 " + fileList(d.sources), EN: "file " + fileList(d.sources)}
+	if err := p.identify(i.config.City); err != nil {
+		return nil, err
+	}
+	if err := i.transformable(ctx, p.epsg); err != nil {
+		return nil, err
+	}
+	if err := p.mapColumns(first.fields); err != nil {
+		return nil, err
+	}
+	p.decideGeometry()
+	p.describeTarget()
+	if r.Encoding != "" && first.format != formatShapefile {
+		p.note(fmt.Sprintf("%s 的编码由格式规定，未采用 --encoding %s", first.format, r.Encoding), fmt.Sprintf("the format settles the encoding of %s; --encoding %s is not used", first.format, r.Encoding))
+	}
+	if len(d.ignored) > 0 {
+		names := strings.Join(d.ignored[:min(len(d.ignored), 10)], ", ")
+		p.note(fmt.Sprintf("未使用 %d 个文件：%s", len(d.ignored), names), fmt.Sprintf("%d files are not used: %s", len(d.ignored), names))
+	}
+	return p, nil
+}
+
+func (p *Plan) note(zh, en string) { p.Notes = append(p.Notes, Note{ZH: zh, EN: en}) }
+
+func fileList(sources []source) string {
+	names := make([]string, 0, 4)
+	for i, s := range sources {
+		if i == 3 && len(sources) > 4 {
+			names = append(names, fmt.Sprintf("… (%d)", len(sources)))
+			break
+		}
+		names = append(names, s.file)
+	}
+	return strings.Join(names, ", ")
+}
+
+// identify settles the coordinate reference system; all sheets must agree.
+func (p *Plan) identify(city catalog.City) error {
+	for n, s := range p.delivery.sources {
+		e := s.crs
+		e.User, e.Box, e.Zones = p.request.EPSG, p.box, city.CRS
+		choice, err := crs.Identify(e)
+		if err != nil {
+			return at(err, s.file)
+		}
+		if n == 0 {
+			p.epsg, p.swapped = choice.EPSG, choice.Swapped
+			p.CRS = Decision{Value: fmt.Sprintf("EPSG:%d %s", choice.EPSG, choice.Name), ZH: choice.ZH, EN: choice.EN}
+			continue
+		}
+		if choice.EPSG != p.epsg || choice.Swapped != p.swapped {
+			return problem.New(problem.Invalid, "sheets-crs-differ", s.file,
+				fmt.Sprintf("各分幅坐标系不同：EPSG:%d 与 EPSG:%d，请统一后再交付，或分次交付", p.epsg, choice.EPSG),
+				fmt.Sprintf("the sheets differ in CRS: EPSG:%d and EPSG:%d; unify them, or deliver them one by one", p.epsg, choice.EPSG))
+		}
+	}
+	return nil
+}
+
+// transformable refuses a code that neither we nor PostGIS know.
+func (i *Ingester) transformable(ctx context.Context, epsg int) error {
+	if _, ok := crs.ProjectionOf(epsg); ok {
+		return nil
+	}
+	var known bool
+	if err := i.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM spatial_ref_sys WHERE srid = $1)", epsg).Scan(&known); err != nil {
+		return fmt.Errorf("look for CRS: %w", err)
+	}
+	if !known {
+		return problem.New(problem.Invalid, "crs-unknown", fmt.Sprintf("EPSG:%d", epsg), "PostGIS 没有这个坐标系代码，请核对", "PostGIS knows no CRS of this code; check it")
+	}
+	return nil
+}
+
+// at names the file in a problem that does not name a place yet.
+func at(err error, where string) error {
+	var p *problem.Error
+	if errors.As(err, &p) && p.Where == "" {
+		named := *p
+		named.Where = where
+		return &named
+	}
+	return err
+}
+
+// reserved are the names a content table uses itself and PostgreSQL's system
+// columns.
+var reserved = map[string]bool{
+	"fid": true, "geom": true, "rev": true, "span": true,
+	"tableoid": true, "xmin": true, "cmin": true, "xmax": true, "cmax": true, "ctid": true,
+}
+
+// maxIdentifier is PostgreSQL's bound on a name, in bytes.
+const maxIdentifier = 63
+
+func (p *Plan) mapColumns(fields []layer.Field) error {
+	if len(fields) > maxColumns {
+		return problem.New(problem.TooLarge, "too-many-fields", "",
+			fmt.Sprintf("图层有 %d 个字段，最多 %d 个", len(fields), maxColumns),
+			fmt.Sprintf("the layer has %d fields; at most %d are taken", len(fields), maxColumns))
+	}
+	taken := make(map[string]bool)
+	for name := range reserved {
+		taken[name] = true
+	}
+	for n, f := range fields {
+		c := ColumnPlan{Field: f.Name, Column: columnName(f.Name, n, taken), Type: f.Type.String()}
+		taken[strings.ToLower(c.Column)] = true
+		if c.Column != f.Name {
+			c.ZH = "字段名重复、为保留名、过长或为空，已改名"
+			c.EN = "renamed: the field's name is taken, reserved, too long or empty"
+		}
+		p.Columns = append(p.Columns, c)
+		p.columns = append(p.columns, catalog.Column{Name: c.Column, Alias: p.request.Settings.Aliases[c.Column], Type: f.Type})
+	}
+	return p.settings.checkColumns(p.columns)
+}
+
+// columnName gives a field the name of its column: its own where PostgreSQL can
+// take it, compared without regard to case because SQL tools do.
+func columnName(name string, n int, taken map[string]bool) string {
+	if name == "" {
+		name = fmt.Sprintf("field_%d", n+1)
+	}
+	base := cut(name, maxIdentifier)
+	for k := 1; taken[strings.ToLower(base)]; k++ {
+		suffix := "_"
+		if k > 1 {
+			suffix = fmt.Sprintf("_%d", k)
+		}
+		base = cut(name, maxIdentifier-len(suffix)) + suffix
+	}
+	return base
+}
+
+// cut shortens s to at most n bytes at the border of a character.
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
+}
+
+func (p *Plan) decideGeometry() {
+	value := p.geometry
+	if p.z {
+		value += " Z"
+	}
+	p.Geometry = Decision{Value: value, ZH: "按文件声明的几何类型；单部件并入多部件类型，一列一型", EN: "as the file declares; single parts go into the multi type, one type for the column"}
+	if p.geometry == "Geometry" {
+		p.Geometry.ZH, p.Geometry.EN = "图层含不同维数的几何，按通用类型存放", "the layer mixes dimensions; the general type takes them"
+	}
+	if p.request.Policy == Repair {
+		p.Policy = Decision{Value: string(Repair), ZH: "无效几何用 ST_MakeValid（结构法）修复并逐行记入报告；修复后为空则拒收", EN: "invalid geometry is mended by ST_MakeValid (structure) with a report line; refused when nothing is left"}
+	} else {
+		p.Policy = Decision{Value: string(Refuse), ZH: "无效几何拒收并逐行记入报告", EN: "invalid geometry is refused with a report line"}
+	}
+}
+
+func (p *Plan) describeTarget() {
+	s := p.settings
+	if s.release == 0 {
+		p.Target = Decision{Value: p.Dataset, ZH: fmt.Sprintf("第一版，共享方式 %s", s.sharing), EN: fmt.Sprintf("first release, sharing %s", s.sharing)}
+		return
+	}
+	p.Target = Decision{
+		Value: p.Dataset,
+		ZH:    fmt.Sprintf("整体替换当前第 %d 版（%d 行），旧版保留可回退", s.release, s.rows),
+		EN:    fmt.Sprintf("replaces release %d (%d rows) as a whole; it is kept for rollback", s.release, s.rows),
+	}
+	if s.geometry != p.geometry {
+		p.note(fmt.Sprintf("几何类型改变：%s → %s", s.geometry, p.geometry), fmt.Sprintf("the geometry type changes: %s → %s", s.geometry, p.geometry))
+	}
+	before := make(map[string]catalog.Column)
+	for _, c := range s.columns {
+		before[c.Name] = c
+	}
+	for _, c := range p.columns {
+		old, ok := before[c.Name]
+		delete(before, c.Name)
+		switch {
+		case !ok:
+			p.note("新增字段 "+c.Name, "added field "+c.Name)
+		case old.Type != c.Type:
+			p.note(fmt.Sprintf("字段 %s 类型改变：%s → %s", c.Name, old.Type, c.Type), fmt.Sprintf("field %s changes type: %s → %s", c.Name, old.Type, c.Type))
+		}
+	}
+	for _, c := range s.columns {
+		if _, gone := before[c.Name]; gone {
+			p.note("当前版有而本次没有的字段 "+c.Name, "field of the current release that this delivery lacks: "+c.Name)
+		}
+	}
+	if s.sha256 == p.SHA256 {
+		p.note(fmt.Sprintf("文件与当前第 %d 版的交付相同", s.release), fmt.Sprintf("the files are those of release %d", s.release))
+	}
+}
