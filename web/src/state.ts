@@ -1,0 +1,301 @@
+import { batch, computed, effect, signal, untracked } from '@preact/signals';
+import { get, key, offline, RequestError, setKey } from './api';
+import { formatHash, parseHash, type Place } from './hash';
+import { lang, setLang } from './i18n';
+import { onAtFirst, sorted, themeOf } from './theme';
+import type { Asset, Box, Collection, Feature, Landing, ProjectDetail, TileJSON } from './types';
+
+export interface Picked {
+  collection: string;
+  fid: number;
+}
+
+export interface Notice {
+  id: number;
+  title: string;
+  detail: string;
+}
+
+export const landing = signal<Landing | null>(null);
+/** null until the catalogue has been read. */
+export const collections = signal<Collection[] | null>(null);
+export const tileJSON = signal<ReadonlyMap<string, TileJSON>>(new Map());
+/** Layers that are switched on, visible to the caller or not: signing in again brings them back. */
+export const on = signal<ReadonlySet<string>>(new Set());
+export const view = signal<{ zoom: number; lat: number; lon: number } | null>(null);
+export const tab = signal<'layers' | 'projects'>('layers');
+/** On a narrow screen, whether the panel covers part of the map. */
+export const panelOpen = signal(false);
+export const picked = signal<Picked | null>(null);
+/** Everything under the last click, the picked one included. */
+export const under = signal<Picked[]>([]);
+/** The picked feature with its geometry, once read. */
+export const feature = signal<Feature | null>(null);
+export const projectCode = signal<string | null>(null);
+export const project = signal<ProjectDetail | null>(null);
+/** Geometries of the chosen project's assets. */
+export const assetShapes = signal<GeoJSON.Feature[]>([]);
+export const notices = signal<Notice[]>([]);
+export const mapState = signal<'loading' | 'ready' | 'unsupported'>('loading');
+/** A request to the map to show a box, not from further away than a zoom; the map takes it and sets it to null. */
+export const flyTo = signal<{ box: Box; atLeast: number } | null>(null);
+/** Seconds until the next attempt while the server is away. */
+export const retryIn = signal(0);
+
+export const byId = computed(() => new Map((collections.value ?? []).map((c) => [c.id, c])));
+
+/** The zoom from which the core is seen with its parcels. */
+export const coreZoom = 13.2;
+
+/** What a map shows first: the city's view, or the parcels when they fill only a part of it; null until the server has said so. */
+export const core = computed<Box | null>(() => {
+  const view = landing.value?.city.view ?? landing.value?.city.bbox ?? null;
+  const parcels = collections.value?.find((c) => themeOf(c).kind === 'landuse')?.extent?.spatial?.bbox?.[0];
+  return parcels && view && parcels[2] - parcels[0] < view[2] - view[0] ? parcels : view;
+});
+/** The extent of the city's divisions, or where its data may lie. */
+export const wholeCity = computed<Box | null>(
+  () => collections.value?.find((c) => themeOf(c).kind === 'boundary')?.extent?.spatial?.bbox?.[0] ?? landing.value?.city.bbox ?? null,
+);
+
+const start: Place = parseHash(location.hash);
+/** Whether the reader chose layers; until then the address leaves them out. */
+const layersChosen = signal(start.layers !== undefined);
+let noticeNumber = 0;
+
+/** Shows an error in the bar, once for each text. */
+export function notify(error: unknown): void {
+  if (error instanceof RequestError && error.status === 0) return; // the offline bar says it
+  const text = error instanceof RequestError ? error.text : { title: error instanceof Error ? error.message : String(error), detail: '' };
+  if (notices.value.some((n) => n.title === text.title && n.detail === text.detail)) return;
+  notices.value = [...notices.value, { id: ++noticeNumber, ...text }].slice(-4);
+}
+
+export function dismiss(id: number): void {
+  notices.value = notices.value.filter((n) => n.id !== id);
+}
+
+/** Reads who the caller is and what they may see. Resolves to whether it succeeded; a rejected key is forgotten. */
+export async function loadCatalogue(): Promise<boolean> {
+  try {
+    const [home, list] = await Promise.all([get<Landing>('/?f=json'), get<{ collections: Collection[] }>('/collections')]);
+    accept(home, list.collections);
+    return true;
+  } catch (error) {
+    notify(error);
+    if (error instanceof RequestError && error.status === 401 && key.value) {
+      setKey('');
+      return loadCatalogue();
+    }
+    return false;
+  }
+}
+
+function accept(home: Landing, list: Collection[]): void {
+  batch(() => {
+    landing.value = home;
+    collections.value = sorted(list);
+    if (!layersChosen.value) {
+      // Layers that come into sight with a key begin switched off.
+      on.value = new Set([...on.value, ...list.filter(onAtFirst).map((c) => c.id)]);
+    }
+    const ids = new Set(list.map((c) => c.id));
+    tileJSON.value = new Map([...tileJSON.value].filter(([id, tiles]) => ids.has(id) && sameRevision(tiles, list.find((c) => c.id === id))));
+    under.value = under.value.filter((p) => ids.has(p.collection));
+    if (picked.value && !ids.has(picked.value.collection)) pick([]);
+  });
+}
+
+function sameRevision(tiles: TileJSON & { revision?: number }, c: Collection | undefined): boolean {
+  return tiles.revision === undefined || tiles.revision === c?.revision;
+}
+
+/** Tries a key; only one that the server knows is kept. Throws RequestError. */
+export async function signIn(candidate: string): Promise<void> {
+  const [home, list] = await Promise.all([
+    get<Landing>('/?f=json', { key: candidate }),
+    get<{ collections: Collection[] }>('/collections', { key: candidate }),
+  ]);
+  setKey(candidate);
+  accept(home, list.collections);
+  refreshProject();
+}
+
+/** Forgets the key and everything that only its holder may see. */
+export async function signOut(): Promise<void> {
+  setKey('');
+  batch(() => {
+    collections.value = (collections.value ?? []).filter((c) => c.sharing === 'public');
+    tileJSON.value = new Map([...tileJSON.value].filter(([id]) => byId.value.has(id)));
+    pick([]);
+  });
+  await loadCatalogue();
+  refreshProject();
+}
+
+export function zoomTo(box: Box | null, atLeast = 0): void {
+  if (box) flyTo.value = { box, atLeast };
+}
+
+export function toggle(id: string): void {
+  const next = new Set(on.value);
+  if (!next.delete(id)) next.add(id);
+  layersChosen.value = true;
+  on.value = next;
+}
+
+/** Picks the first of the features; the others are offered beside it. */
+export function pick(features: Picked[]): void {
+  batch(() => {
+    under.value = features;
+    picked.value = features[0] ?? null;
+  });
+}
+
+export function openProject(code: string | null): void {
+  batch(() => {
+    projectCode.value = code;
+    if (code) {
+      tab.value = 'projects';
+      panelOpen.value = true;
+    }
+  });
+}
+
+let projectRequest: AbortController | null = null;
+
+function refreshProject(): void {
+  const code = projectCode.value;
+  projectRequest?.abort();
+  project.value = null;
+  assetShapes.value = [];
+  if (!code) return;
+  const request = (projectRequest = new AbortController());
+  get<ProjectDetail>(`/projects/${encodeURIComponent(code)}`, { signal: request.signal })
+    .then(async (p) => {
+      project.value = p;
+      zoomTo(p.bbox);
+      const shapes = await shapesOf(p.assets, request.signal);
+      if (!request.signal.aborted) assetShapes.value = shapes;
+    })
+    .catch((error: unknown) => {
+      if (request.signal.aborted) return;
+      notify(error);
+      projectCode.value = null;
+    });
+}
+
+/** At most this many assets are drawn in their own shape; the rest as the middle of their box. */
+const shapeLimit = 40;
+
+async function shapesOf(assets: Asset[], cancel: AbortSignal): Promise<GeoJSON.Feature[]> {
+  let budget = shapeLimit;
+  const shapes = await Promise.all(
+    assets.map(async (a): Promise<GeoJSON.Feature | null> => {
+      const box = a.bbox;
+      if (!a.present || !box) return null;
+      const properties = { collection: a.collection, fid: a.id };
+      const middle: GeoJSON.Feature = { type: 'Feature', properties, geometry: { type: 'Point', coordinates: [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2] } };
+      if ((box[0] === box[2] && box[1] === box[3]) || !byId.value.has(a.collection) || budget-- <= 0) return middle;
+      try {
+        const f = await get<Feature>(`/collections/${a.collection}/items/${a.id}`, { signal: cancel });
+        return f.geometry ? { type: 'Feature', properties, geometry: f.geometry } : middle;
+      } catch {
+        return middle; // its row in the project's list leads to the same request, which says why
+      }
+    }),
+  );
+  return shapes.filter((s) => s !== null);
+}
+
+function watchPicked(): void {
+  let request: AbortController | null = null;
+  effect(() => {
+    const p = picked.value;
+    request?.abort();
+    feature.value = null;
+    if (!p) return;
+    const mine = (request = new AbortController());
+    untracked(() => get<Feature>(`/collections/${p.collection}/items/${p.fid}`, { signal: mine.signal }))
+      .then((f) => {
+        feature.value = f;
+      })
+      .catch((error: unknown) => {
+        if (mine.signal.aborted) return;
+        notify(error);
+        pick([]);
+      });
+  });
+}
+
+/** Keeps a TileJSON for every layer that is on and in sight. */
+function watchTileJSON(): void {
+  const asked = new Set<string>();
+  effect(() => {
+    for (const c of collections.value ?? []) {
+      const name = `${c.id}@${c.revision}`;
+      if (!on.value.has(c.id) || tileJSON.value.has(c.id) || asked.has(name)) continue;
+      asked.add(name);
+      untracked(() => get<TileJSON>(`/collections/${c.id}/tilejson`))
+        .then((tiles) => {
+          if (!byId.value.has(c.id)) return;
+          tileJSON.value = new Map(tileJSON.value).set(c.id, { ...tiles, tiles: tiles.tiles.slice(0, 4) });
+        })
+        .catch(notify)
+        .finally(() => asked.delete(name));
+    }
+  });
+}
+
+function watchHash(): void {
+  effect(() => {
+    const place: Place = { lang: lang.value };
+    if (view.value) place.view = view.value;
+    if (layersChosen.value) place.layers = [...on.value];
+    if (picked.value) place.feature = picked.value;
+    if (projectCode.value) place.project = projectCode.value;
+    if (view.value) history.replaceState(null, '', formatHash(place));
+  });
+}
+
+const retryAfter = [2, 4, 8, 15, 30];
+
+/** While the server is away, tries again, later each time. */
+export async function keepTrying(): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    for (retryIn.value = retryAfter[Math.min(attempt, retryAfter.length - 1)]!; retryIn.value > 0; retryIn.value--) {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+    if (await loadCatalogue()) return;
+  }
+}
+
+/** Starts from the address: language, layers, selection, view. */
+export async function begin(): Promise<void> {
+  setLang(start.lang ?? lang.value);
+  if (start.layers) on.value = new Set(start.layers);
+  if (start.view) view.value = start.view;
+  watchPicked();
+  watchTileJSON();
+  effect(() => {
+    projectCode.value;
+    untracked(refreshProject);
+  });
+  let trying = false;
+  effect(() => {
+    if (!offline.value || trying) return;
+    trying = true;
+    void keepTrying().finally(() => {
+      trying = false;
+    });
+  });
+  await loadCatalogue();
+  if (start.feature) pick([start.feature]);
+  if (start.project) openProject(start.project);
+  watchHash();
+  // The page writes the address without this event: whoever changed it wants what it says.
+  window.addEventListener('hashchange', () => location.reload());
+}
+
+/** Whether the address named a view, so that the map keeps it. */
+export const startView = start.view ?? null;

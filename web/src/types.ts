@@ -1,0 +1,155 @@
+/** The parts of the HTTP contract that the portal reads. Boxes are west, south, east, north in degrees. */
+
+export type Box = [number, number, number, number];
+
+export interface Link {
+  rel: string;
+  href: string;
+  type?: string;
+  title?: string;
+}
+
+export interface Principal {
+  organisation: string | null;
+  name: string;
+  nameEn: string;
+}
+
+export interface Landing {
+  title: string;
+  titleEn: string;
+  description: string;
+  /** bbox is where the city's data may lie, view what a map shows first. */
+  city: { name: string; nameEn: string; bbox: Box; view?: Box };
+  principal: Principal;
+}
+
+export type FieldType = 'text' | 'integer' | 'real' | 'decimal' | 'boolean' | 'date' | 'timestamp';
+
+export interface Field {
+  name: string;
+  alias: string;
+  type: FieldType;
+}
+
+export interface Collection {
+  id: string;
+  title: string;
+  titleEn: string;
+  description: string;
+  extent?: { spatial?: { bbox?: Box[] } };
+  geometryType: string;
+  owner: { id: string; name: string; nameEn: string } | null;
+  sharing: 'public' | 'internal' | 'private';
+  kind: 'delivered' | 'edited';
+  label: string;
+  class: string;
+  attribution: string;
+  synthetic: boolean;
+  release: number;
+  revision: number;
+  released: string;
+  rows: number;
+  fields: Field[];
+}
+
+export interface TileJSON {
+  tiles: string[];
+  bounds?: Box;
+  minzoom?: number;
+  maxzoom?: number;
+}
+
+export type Value = string | number | boolean | null;
+
+export interface Feature {
+  type: 'Feature';
+  id: number;
+  geometry: GeoJSON.Geometry | null;
+  properties: Record<string, Value>;
+  collection: string;
+  release: number;
+  revision: number;
+}
+
+export interface ProjectRole {
+  code: string;
+  name: string;
+  nameEn: string;
+  role: string;
+  state: string;
+  href: string;
+}
+
+/** Amounts are decimal strings in yuan; dates are YYYY-MM-DD. */
+export interface Project {
+  code: string;
+  name: string;
+  nameEn: string;
+  unit: string;
+  category: string;
+  fund: string;
+  state: string;
+  declaredAmount: string | null;
+  approvedAmount: string | null;
+  planAmount: string | null;
+  planYear: number | null;
+  plannedOn: string | null;
+  acceptedOn: string | null;
+  reviewedOn: string | null;
+  tenderFiledOn: string | null;
+  constructionStartedOn: string | null;
+  finalAcceptedOn: string | null;
+  acceptanceResult: string | null;
+  bbox: Box | null;
+  href: string;
+}
+
+export interface Asset {
+  collection: string;
+  id: number;
+  role: string;
+  title: string;
+  present: boolean;
+  bbox: Box | null;
+  href: string;
+}
+
+export interface ProjectDetail extends Project {
+  description: string;
+  assets: Asset[];
+}
+
+export interface ProjectPage {
+  projects: Project[];
+  numberMatched: number;
+  links: Link[];
+}
+
+export interface Figure {
+  id: string;
+  title: string;
+  titleEn: string;
+  count: number;
+  amounts?: Partial<Record<'declared' | 'approved' | 'plan' | 'cut', string>>;
+  rate: string | null;
+  href: string;
+}
+
+export interface Statistics {
+  from: string;
+  to: string;
+  figures: Figure[];
+  sentence: string;
+  sentenceEn: string;
+}
+
+/** An RFC 9457 problem with the house's English texts beside the Chinese ones. */
+export interface Problem {
+  title: string;
+  titleEn: string;
+  detail?: string;
+  detailEn?: string;
+  status: number;
+  requestId?: string;
+}
