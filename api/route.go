@@ -1,0 +1,177 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+
+	"changde/access"
+	"changde/catalog"
+	"changde/problem"
+)
+
+// route is one operation. The router and the OpenAPI document are both made from
+// the table of routes, so neither can say what the other does not.
+type route struct {
+	method     string
+	pattern    string // chi pattern, whose {names} are the path parameters
+	id         string // operationId
+	tag        string
+	zh, en     string // summary
+	query      []parameter
+	body       string // schema name of the request body, empty for none
+	response   string // schema name of the 200 response, empty for bytes of media
+	media      string // media type of the 200 response, default application/json
+	status     int    // status of success, default 200
+	compressed bool   // the handler answers compressed bytes itself
+	handle     func(w http.ResponseWriter, r *request) error
+}
+
+// parameter is a query parameter. A request that has any other is refused.
+type parameter struct {
+	name   string
+	zh, en string
+	schema map[string]any
+}
+
+// always are the query parameters every operation takes.
+func (route route) always() []parameter {
+	return []parameter{
+		{name: "f", zh: "响应格式", en: "response format", schema: map[string]any{"type": "string", "enum": route.formats()}},
+		{name: "tk", zh: "单位密钥（也可用 Authorization: Bearer 或 X-API-Key）", en: "organisation key (also by Authorization: Bearer or X-API-Key)", schema: map[string]any{"type": "string"}},
+	}
+}
+
+// formats are the values that f may have.
+func (route route) formats() []string {
+	switch {
+	case route.media == mediaMVT:
+		return []string{"mvt"}
+	case route.pattern == "/":
+		return []string{"json", "html"}
+	}
+	return []string{"json"}
+}
+
+// request is an HTTP request with what every handler needs of it.
+type request struct {
+	*http.Request
+	principal access.Principal
+	view      catalog.View
+	query     url.Values
+}
+
+// param returns a path parameter, decoded.
+func (r *request) param(name string) string {
+	v := chi.URLParam(r.Request, name)
+	// The router matches the path as it was sent only where that is not how Go
+	// would write it; otherwise it is decoded already, and once is enough.
+	if r.URL.RawPath == "" {
+		return v
+	}
+	if d, err := url.PathUnescape(v); err == nil {
+		return d
+	}
+	return v
+}
+
+// dataset returns the dataset of the path, or the one problem for all that the
+// caller cannot see.
+func (r *request) dataset() (*catalog.Dataset, error) { return find(r.view, r.param("collection")) }
+
+func find(view catalog.View, id string) (*catalog.Dataset, error) {
+	d, ok := view.Dataset(id)
+	if !ok {
+		return nil, problem.New(problem.NotFound, "collection-not-found", id, "没有这个数据集，或不对您开放", "there is no such collection, or it is not shared with you")
+	}
+	return d, nil
+}
+
+// release returns the release the request asks of d: the current one, or that of
+// the release parameter.
+func (r *request) release(d *catalog.Dataset) (*catalog.Release, error) {
+	if !r.query.Has("release") {
+		return d.Current, nil
+	}
+	n, err := integer(r.query, "release", 0, 1, 1<<31-1)
+	if err != nil {
+		return nil, err
+	}
+	return keptRelease(d, int(n))
+}
+
+func keptRelease(d *catalog.Dataset, number int) (*catalog.Release, error) {
+	rel, ok := d.Release(number)
+	if !ok {
+		return nil, problem.New(problem.NotFound, "release-not-kept", d.ID,
+			"没有这个版本，或其内容已不再保留；见 /datasets/"+d.ID+"/releases", "there is no such release, or its content is no longer kept; see /datasets/"+d.ID+"/releases")
+	}
+	return rel, nil
+}
+
+// handle checks a request against its route and answers what the handler says.
+func (s *Server) handle(route route) http.HandlerFunc {
+	known := make(map[string]bool)
+	for _, p := range append(route.always(), route.query...) {
+		known[p.name] = true
+	}
+	formats := route.formats()
+	return func(w http.ResponseWriter, hr *http.Request) {
+		r, err := s.admit(hr, known)
+		if err == nil && r.query.Has("f") && !slices.Contains(formats, r.query.Get("f")) {
+			err = invalid("f", "这里可用的格式："+strings.Join(formats, "、"), "the formats here are: "+strings.Join(formats, ", "))
+		}
+		if err == nil && route.tag != tagCore && s.Catalog.Stale() {
+			err = errNotReady // nobody can say any more who may see what
+		}
+		if err == nil {
+			err = route.handle(w, r)
+		}
+		if err != nil {
+			s.writeProblem(w, hr, err)
+		}
+	}
+}
+
+// admit finds out who asks and refuses parameters the route does not have.
+func (s *Server) admit(hr *http.Request, known map[string]bool) (*request, error) {
+	query, err := url.ParseQuery(hr.URL.RawQuery)
+	if err != nil {
+		return nil, problem.Wrap(err, problem.Invalid, "query-malformed", "", "查询串格式错误，请检查百分号编码", "the query string is malformed; check its percent-encoding")
+	}
+	for name, values := range query {
+		if !known[name] {
+			return nil, problem.New(problem.Invalid, "parameter-unknown", name,
+				"没有这个参数；可用："+names(known), "there is no such parameter; there are: "+names(known))
+		}
+		if len(values) > 1 {
+			return nil, problem.New(problem.Invalid, "parameter-repeated", name, "参数只能出现一次", "the parameter may be given once")
+		}
+	}
+	r := &request{Request: hr, query: query}
+	key, err := access.KeyFromRequest(hr)
+	if err != nil {
+		return nil, err
+	}
+	if key != "" {
+		if r.principal, err = s.Access.Authenticate(hr.Context(), key); err != nil {
+			return nil, err
+		}
+	}
+	r.view = s.Catalog.Snapshot().For(r.principal)
+	return r, nil
+}
+
+// origin is what absolute links begin with.
+func (s *Server) origin(r *http.Request) string {
+	if s.config.PublicURL != "" {
+		return strings.TrimRight(s.config.PublicURL, "/")
+	}
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
+}

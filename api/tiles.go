@@ -1,0 +1,167 @@
+package api
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"changde/catalog"
+	"changde/problem"
+	"changde/tiles"
+)
+
+// maxCollections bounds the collections of one tile.
+const maxCollections = 20
+
+var errNotReady = problem.New(problem.Busy, "not-ready", "", "数据库暂不可用，请稍后重试", "the database is not available at the moment; try again")
+
+// address reads the tile's place in the path: z, row, column (OGC API - Tiles).
+func (r *request) address() (tiles.Address, error) {
+	a := tiles.Address{Set: r.param("tileMatrixSet")}
+	for name, to := range map[string]*int{"tileMatrix": &a.Z, "tileRow": &a.Row, "tileCol": &a.Col} {
+		n, err := strconv.Atoi(r.param(name))
+		if err != nil {
+			return a, problem.New(problem.NotFound, "tile-outside", r.param(name), "瓦片地址须为整数：级别/行/列", "a tile's address is whole numbers: level/row/column")
+		}
+		*to = n
+	}
+	return a, a.Validate()
+}
+
+// tile answers one collection's tile.
+func (s *Server) tile(w http.ResponseWriter, r *request) error {
+	d, err := r.dataset()
+	if err != nil {
+		return err
+	}
+	a, err := r.address()
+	if err != nil {
+		return err
+	}
+	rel, err := r.release(d)
+	if err != nil {
+		return err
+	}
+	t, err := s.Tiles.Tile(r.Context(), d, rel, a)
+	if err != nil {
+		return err
+	}
+	stamp(w, d, rel)
+	named := r.query.Get("rev") == strconv.FormatInt(d.Revision, 10)
+	return sendTile(w, r, t, named, d)
+}
+
+// tilesOfSeveral answers several collections' features in one tile, a layer each.
+func (s *Server) tilesOfSeveral(w http.ResponseWriter, r *request) error {
+	datasets, err := r.collections()
+	if err != nil {
+		return err
+	}
+	a, err := r.address()
+	if err != nil {
+		return err
+	}
+	parts := make([]tiles.Part, 0, len(datasets))
+	releases := make([]string, 0, len(datasets))
+	for _, d := range datasets {
+		parts = append(parts, tiles.Part{Dataset: d, Release: d.Current})
+		releases = append(releases, d.ID+"="+itoa(d.Current.Number))
+	}
+	t, err := s.Tiles.Join(r.Context(), parts, a)
+	if err != nil {
+		return err
+	}
+	w.Header().Set(releaseHeader, strings.Join(releases, ", "))
+	// Without their names the same revisions may be of other collections tomorrow.
+	named := r.query.Has("collections") && r.query.Get("rev") == revisions(datasets)
+	return sendTile(w, r, t, named, datasets...)
+}
+
+// revisions names the state of several datasets at once.
+func revisions(datasets []*catalog.Dataset) string {
+	out := make([]string, len(datasets))
+	for i, d := range datasets {
+		out[i] = strconv.FormatInt(d.Revision, 10)
+	}
+	return strings.Join(out, "-")
+}
+
+// collections reads the collections parameter; without it all that the caller
+// sees, up to the bound.
+func (r *request) collections() ([]*catalog.Dataset, error) {
+	if !r.query.Has("collections") {
+		all := r.view.Datasets()
+		if len(all) > maxCollections {
+			return nil, invalid("collections", fmt.Sprintf("数据集超过 %d 个，请用 collections 指定", maxCollections), fmt.Sprintf("there are more than %d collections; name them by collections", maxCollections))
+		}
+		return all, nil
+	}
+	ids := strings.Split(r.query.Get("collections"), ",")
+	if len(ids) > maxCollections {
+		return nil, invalid("collections", fmt.Sprintf("最多 %d 个数据集", maxCollections), fmt.Sprintf("at most %d collections", maxCollections))
+	}
+	seen := make(map[string]bool)
+	var out []*catalog.Dataset
+	for _, id := range ids {
+		d, err := find(r.view, strings.TrimSpace(id))
+		if err != nil {
+			return nil, err
+		}
+		if !seen[d.ID] {
+			seen[d.ID] = true
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
+
+// sendTile answers a tile as it is cached, compressed, unless the caller takes
+// no gzip. A tile asked for by the revision it has never changes.
+func sendTile(w http.ResponseWriter, r *request, t *tiles.Tile, named bool, datasets ...*catalog.Dataset) error {
+	cache := visibility(r, datasets...) + ", no-cache"
+	if named {
+		cache = visibility(r, datasets...) + ", max-age=31536000, immutable"
+	}
+	h := w.Header()
+	if t.Omitted > 0 {
+		omitted := strconv.FormatInt(t.Omitted, 10)
+		if t.OmittedAtLeast {
+			omitted = ">=" + omitted
+		}
+		h.Set(omittedHeader, omitted)
+	}
+	if t.Features == 0 {
+		return send(w, r, mediaMVT, t.ETag, cache, http.StatusNoContent, nil)
+	}
+	h.Add("Vary", "Accept-Encoding")
+	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
+		h.Set("Content-Encoding", "gzip")
+		return send(w, r, mediaMVT, t.ETag, cache, http.StatusOK, t.Gzip)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(t.Gzip))
+	if err != nil {
+		return fmt.Errorf("open tile: %w", err)
+	}
+	raw, err := io.ReadAll(z)
+	if err != nil {
+		return fmt.Errorf("open tile: %w", err)
+	}
+	// Another representation has another strong ETag (RFC 9110, 8.8.3.3).
+	return send(w, r, mediaMVT, strings.TrimSuffix(t.ETag, `"`)+`-identity"`, cache, http.StatusOK, raw)
+}
+
+func acceptsGzip(header string) bool {
+	for _, part := range strings.Split(header, ",") {
+		coding, params, _ := strings.Cut(strings.TrimSpace(part), ";")
+		if coding = strings.TrimSpace(coding); coding == "gzip" || coding == "*" {
+			q, ok := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
+			f, err := strconv.ParseFloat(q, 64)
+			return !ok || err == nil && f > 0
+		}
+	}
+	return false
+}

@@ -1,0 +1,203 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"changde/catalog"
+	"changde/problem"
+	"changde/tiles"
+)
+
+const defaultSet = "WebMercatorQuad"
+
+type vectorLayer struct {
+	ID          string            `json:"id"`
+	Description string            `json:"description,omitempty"`
+	Fields      map[string]string `json:"fields"`
+	MinZoom     int               `json:"minzoom"`
+	MaxZoom     int               `json:"maxzoom"`
+	GeometryDim *int              `json:"geometryDimension,omitempty"`
+}
+
+func vectorLayerOf(d *catalog.Dataset) vectorLayer {
+	low, high := tiles.Levels(d.Current)
+	l := vectorLayer{ID: d.ID, Description: d.TitleZH, Fields: map[string]string{}, MinZoom: low, MaxZoom: high}
+	for _, c := range tiles.TileColumns(d, d.Current, tiles.MaxTileZoom) {
+		l.Fields[c.Name] = c.Type.String()
+	}
+	return l
+}
+
+type tileJSON struct {
+	TileJSON     string          `json:"tilejson"`
+	Name         string          `json:"name"`
+	Tiles        []string        `json:"tiles"`
+	VectorLayers []vectorLayer   `json:"vector_layers"`
+	Bounds       *catalog.Bounds `json:"bounds,omitempty"`
+	MinZoom      int             `json:"minzoom"`
+	MaxZoom      int             `json:"maxzoom"`
+	Attribution  string          `json:"attribution,omitempty"`
+	Scheme       string          `json:"scheme"`
+	Release      any             `json:"release"`
+	Revision     any             `json:"revision"`
+}
+
+// tilejson answers TileJSON 3.0.0 for one collection.
+func (s *Server) tilejson(w http.ResponseWriter, r *request) error {
+	d, err := r.dataset()
+	if err != nil {
+		return err
+	}
+	layer := vectorLayerOf(d)
+	stamp(w, d, d.Current)
+	return writeJSON(w, r, mediaJSON, tileJSON{
+		TileJSON: "3.0.0", Name: d.TitleZH, Scheme: "xyz",
+		Tiles:        []string{s.origin(r.Request) + "/collections/" + d.ID + "/tiles/" + defaultSet + "/{z}/{y}/{x}?rev=" + strconv.FormatInt(d.Revision, 10)},
+		VectorLayers: []vectorLayer{layer}, Bounds: d.Current.Extent, MinZoom: layer.MinZoom, MaxZoom: layer.MaxZoom,
+		Attribution: d.Attribution, Release: d.Current.Number, Revision: d.Revision,
+	}, d)
+}
+
+// tilejsonOfSeveral answers TileJSON for several collections in one tile.
+func (s *Server) tilejsonOfSeveral(w http.ResponseWriter, r *request) error {
+	datasets, err := r.collections()
+	if err != nil {
+		return err
+	}
+	t := tileJSON{TileJSON: "3.0.0", Scheme: "xyz", MinZoom: tiles.MaxZoom, VectorLayers: []vectorLayer{}}
+	ids := make([]string, 0, len(datasets))
+	titles := make([]string, 0, len(datasets))
+	attributions := make([]string, 0, len(datasets))
+	releases, states := map[string]int{}, map[string]int64{}
+	for _, d := range datasets {
+		layer := vectorLayerOf(d)
+		t.VectorLayers = append(t.VectorLayers, layer)
+		t.MinZoom, t.MaxZoom = min(t.MinZoom, layer.MinZoom), max(t.MaxZoom, layer.MaxZoom)
+		t.Bounds = union(t.Bounds, d.Current.Extent)
+		ids, titles = append(ids, d.ID), append(titles, d.TitleZH)
+		if d.Attribution != "" && !strings.Contains(strings.Join(attributions, "; "), d.Attribution) {
+			attributions = append(attributions, d.Attribution)
+		}
+		releases[d.ID], states[d.ID] = d.Current.Number, d.Revision
+	}
+	t.MinZoom = min(t.MinZoom, t.MaxZoom)
+	t.Name, t.Attribution, t.Release, t.Revision = strings.Join(titles, "、"), strings.Join(attributions, "; "), releases, states
+	if len(ids) == 0 { // nothing to see, and no tiles to ask for
+		t.Tiles, t.MaxZoom = []string{}, tiles.MaxTileZoom
+		return writeJSON(w, r, mediaJSON, t)
+	}
+	t.Tiles = []string{s.origin(r.Request) + "/tiles/" + defaultSet + "/{z}/{y}/{x}?collections=" + strings.Join(ids, ",") + "&rev=" + revisions(datasets)}
+	return writeJSON(w, r, mediaJSON, t, datasets...)
+}
+
+func union(a, b *catalog.Bounds) *catalog.Bounds {
+	if a == nil || b == nil {
+		if a == nil {
+			return b
+		}
+		return a
+	}
+	return &catalog.Bounds{min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])}
+}
+
+// tileset describes the tiles below at (OGC API - Tiles, 17-083r4 TileSet).
+func tileset(base, at, query, title string, set tiles.MatrixSet, datasets []*catalog.Dataset, whole bool) map[string]any {
+	links := []any{
+		link{Href: at + "/" + set.ID + query, Rel: "self", Type: mediaJSON},
+		link{Href: base + "/tileMatrixSets/" + set.ID, Rel: "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme", Type: mediaJSON},
+		templatedLink{link{Href: at + "/" + set.ID + "/{tileMatrix}/{tileRow}/{tileCol}" + query, Rel: "item", Type: mediaMVT}, true},
+	}
+	t := map[string]any{"title": title, "dataType": "vector", "crs": set.CRS, "tileMatrixSetURI": set.URI, "tileMatrixSetId": set.ID, "links": links}
+	if !whole {
+		return t
+	}
+	layers := make([]map[string]any, 0, len(datasets))
+	for _, d := range datasets {
+		low, high := tiles.Levels(d.Current)
+		properties := map[string]any{}
+		for _, c := range tiles.TileColumns(d, d.Current, tiles.MaxTileZoom) {
+			properties[c.Name] = schemaOf(c.Type)
+		}
+		layers = append(layers, map[string]any{
+			"id": d.ID, "title": d.TitleZH, "dataType": "vector", "minTileMatrix": itoa(low), "maxTileMatrix": itoa(high),
+			"propertiesSchema": map[string]any{"type": "object", "properties": properties},
+		})
+	}
+	t["layers"] = layers
+	return t
+}
+
+// tilesets lists a collection's tilesets, or describes the one in the path.
+func (s *Server) tilesets(w http.ResponseWriter, r *request) error {
+	d, err := r.dataset()
+	if err != nil {
+		return err
+	}
+	base := s.origin(r.Request)
+	stamp(w, d, d.Current)
+	return s.writeTilesets(w, r, base, base+"/collections/"+d.ID+"/tiles", "", d.TitleZH, []*catalog.Dataset{d})
+}
+
+func (s *Server) tilesetsOfSeveral(w http.ResponseWriter, r *request) error {
+	datasets, err := r.collections()
+	if err != nil {
+		return err
+	}
+	query := ""
+	if r.query.Has("collections") {
+		ids := make([]string, 0, len(datasets))
+		for _, d := range datasets {
+			ids = append(ids, d.ID)
+		}
+		query = "?collections=" + strings.Join(ids, ",")
+	}
+	base := s.origin(r.Request)
+	return s.writeTilesets(w, r, base, base+"/tiles", query, "多数据集瓦片 / tiles of several collections", datasets)
+}
+
+func (s *Server) writeTilesets(w http.ResponseWriter, r *request, base, at, query, title string, datasets []*catalog.Dataset) error {
+	if id := r.param("tileMatrixSet"); id != "" {
+		set, err := matrixSet(id)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, r, mediaJSON, tileset(base, at, query, title, set, datasets, true), datasets...)
+	}
+	list := []map[string]any{}
+	for _, set := range tiles.Sets() {
+		list = append(list, tileset(base, at, query, title, set, datasets, false))
+	}
+	return writeJSON(w, r, mediaJSON, map[string]any{
+		"tilesets": list, "links": []link{{Href: at + query, Rel: "self", Type: mediaJSON}},
+	}, datasets...)
+}
+
+func matrixSet(id string) (tiles.MatrixSet, error) {
+	set, ok := tiles.Set(id)
+	if !ok {
+		return set, problem.New(problem.NotFound, "tile-matrix-set-unknown", id, "没有这个瓦片矩阵集；见 /tileMatrixSets", "there is no such tile matrix set; see /tileMatrixSets")
+	}
+	return set, nil
+}
+
+func (s *Server) matrixSets(w http.ResponseWriter, r *request) error {
+	base := s.origin(r.Request)
+	list := []map[string]any{}
+	for _, set := range tiles.Sets() {
+		list = append(list, map[string]any{
+			"id": set.ID, "title": set.Title, "uri": set.URI, "crs": set.CRS,
+			"links": []link{{Href: base + "/tileMatrixSets/" + set.ID, Rel: "self", Type: mediaJSON}},
+		})
+	}
+	return writeJSON(w, r, mediaJSON, map[string]any{"tileMatrixSets": list})
+}
+
+func (s *Server) matrixSet(w http.ResponseWriter, r *request) error {
+	set, err := matrixSet(r.param("tileMatrixSet"))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, r, mediaJSON, set)
+}
