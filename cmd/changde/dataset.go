@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+
+	"changde/catalog"
+	"changde/ingest"
+)
+
+type datasetCommand struct {
+	List datasetListCommand `cmd:"" help:"列出数据集 / list the datasets."`
+	Set  datasetSetCommand  `cmd:"" help:"修改数据集的名称、所属、共享等 / change a dataset's title, owner, sharing and so on."`
+}
+
+type datasetListCommand struct{}
+
+// operator sees every dataset: who can reach the database directly can anyway.
+type operator struct{}
+
+// MayRead implements catalog.Reader.
+func (operator) MayRead(string, string) bool { return true }
+
+// Run lists the datasets that have a release.
+func (c *datasetListCommand) Run(ctx context.Context, s *settings, out *streams) error {
+	log := s.logger(out)
+	pool, done, err := s.database(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer done()
+	known, err := catalog.Open(ctx, pool, catalog.Config{Log: log})
+	if err != nil {
+		return err
+	}
+	t := newTable(out.out)
+	t.AppendHeader(table.Row{"标识 id", "名称 title", "所属 owner", "共享 sharing", "版本 release", "行数 rows"})
+	for _, d := range known.Snapshot().For(operator{}).Datasets() {
+		owner := ""
+		if d.Owner != nil {
+			owner = d.Owner.NameZH
+		}
+		t.AppendRow(table.Row{d.ID, d.TitleZH, owner, d.Sharing, d.Current.Number, d.Current.Rows})
+	}
+	t.Render()
+	return nil
+}
+
+// describeFlags describe a dataset, on a delivery or by themselves.
+type describeFlags struct {
+	Title   string    `name:"title" help:"数据集名称 / the dataset's title."`
+	TitleEN string    `name:"title-en" help:"英文名称 / English title."`
+	Owner   string    `name:"owner" help:"所属单位 / owning organisation."`
+	Sharing string    `name:"sharing" enum:",public,internal,private" default:"" help:"共享方式，新数据集默认 internal / public, internal (default for a new one) or private."`
+	Label   string    `name:"label" placeholder:"FIELD" help:"标注字段 / field for labels."`
+	Class   string    `name:"class" placeholder:"FIELD" help:"图例分类字段 / field of the legend."`
+	Time    string    `name:"time" placeholder:"FIELD" help:"时间字段 / field that datetime filters on."`
+	Source  string    `name:"attribution" help:"数据来源说明 / attribution."`
+	Box     []float64 `name:"box" placeholder:"W,S,E,N" help:"允许的坐标范围（度），默认城市范围 / where coordinates may lie, in degrees."`
+}
+
+func (f *describeFlags) settings() (ingest.Settings, error) {
+	set := ingest.Settings{
+		TitleZH: f.Title, TitleEN: f.TitleEN, Owner: f.Owner, Sharing: catalog.Sharing(f.Sharing),
+		Label: f.Label, Class: f.Class, TimeColumn: f.Time, Attribution: f.Source,
+	}
+	switch len(f.Box) {
+	case 0:
+	case 4:
+		set.Box = &catalog.Bounds{f.Box[0], f.Box[1], f.Box[2], f.Box[3]}
+	default:
+		return set, errBox
+	}
+	return set, nil
+}
+
+type datasetSetCommand struct {
+	Dataset string `arg:"" help:"数据集 / dataset."`
+	describeFlags
+}
+
+// Run changes what was given and leaves the rest.
+func (c *datasetSetCommand) Run(ctx context.Context, s *settings, out *streams) error {
+	set, err := c.settings()
+	if err != nil {
+		return err
+	}
+	i, done, err := s.ingester(ctx, s.logger(out))
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := i.Describe(ctx, c.Dataset, set); err != nil {
+		return err
+	}
+	fmt.Fprintf(out.out, "%s 已修改 / changed\n", c.Dataset)
+	return nil
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"syscall"
+	"time"
+
+	"changde/access"
+	"changde/api"
+	"changde/catalog"
+	"changde/features"
+	"changde/ingest"
+	"changde/postgis"
+	"changde/problem"
+	"changde/projects"
+	"changde/schemas"
+	"changde/tiles"
+	"changde/web"
+)
+
+// serveFlags are what dev and serve have in common.
+type serveFlags struct {
+	Listen    string `name:"listen" env:"CHANGDE_LISTEN" default:"127.0.0.1:8080" help:"监听地址 / address to listen on."`
+	PublicURL string `name:"public-url" env:"CHANGDE_PUBLIC_URL" placeholder:"URL" help:"对外地址，用于响应中的链接 / origin for links in answers."`
+}
+
+type serveCommand struct {
+	serveFlags
+}
+
+// Run serves until a signal.
+func (c *serveCommand) Run(ctx context.Context, s *settings, out *streams) error {
+	if s.Database == "" {
+		return problem.New(problem.Invalid, "database-missing", "DATABASE_URL",
+			"serve 需要 DATABASE_URL；本机试用请执行 changde dev", "serve needs DATABASE_URL; to try it on this machine run changde dev")
+	}
+	log := s.logger(out)
+	listener, err := listen(c.Listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	if err := schemas.Migrate(ctx, s.Database); err != nil {
+		return err
+	}
+	return serve(ctx, s, c.serveFlags, s.Database, listener, log, out)
+}
+
+// listen takes the port before anything slow begins, so that a taken port is
+// told at once.
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, problem.Wrap(err, problem.Conflict, "port-taken", address,
+			"端口已被其他程序占用，请停掉它，或用 --listen 换一个", "another program has the port; stop it, or choose another with --listen")
+	}
+	if err != nil {
+		return nil, problem.Wrap(err, problem.Invalid, "listen", address,
+			"无法监听该地址："+err.Error(), "cannot listen on this address: "+err.Error())
+	}
+	return l, nil
+}
+
+// maxPage ends a page of features early.
+const maxPage = 8 << 20
+
+// statementTimeout bounds every statement of the server.
+const statementTimeout = 15 * time.Second
+
+// serve runs the API and the portal on the listener until ctx ends, then stops
+// in order: no new requests, the running ones finish, the database is let go.
+func serve(ctx context.Context, s *settings, flags serveFlags, url string, listener net.Listener, log *slog.Logger, out *streams) error {
+	city, err := s.city()
+	if err != nil {
+		return err
+	}
+	// More connections than tiles are made at once, so that keys, pages and the
+	// health check never wait for tiles.
+	builds := 2 * runtime.GOMAXPROCS(0)
+	pool, err := postgis.Open(ctx, postgis.Config{
+		URL: url, Role: "changde_api", StatementTimeout: statementTimeout,
+		MaxConns: int32(2*builds + 8), ApplicationName: "changde serve",
+	})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	known, err := catalog.Open(ctx, pool, catalog.Config{Log: log})
+	if err != nil {
+		return err
+	}
+	watching, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	go func() {
+		if err := known.Watch(watching); err != nil && watching.Err() == nil {
+			log.Error("catalog is not watched", "err", err)
+		}
+	}()
+	store := features.NewStore(pool, features.Config{MaxBytes: maxPage})
+	handler := api.New(api.Config{City: city, PublicURL: flags.PublicURL, Log: log}, api.Services{
+		Catalog:  known,
+		Access:   access.NewStore(pool),
+		Features: store,
+		Tiles:    tiles.NewSource(pool, tiles.Config{Builds: builds}),
+		Ingest:   ingest.New(pool, ingest.Config{City: city, Log: log}),
+		Projects: projects.New(pool, store, projects.Config{Box: city.Box}),
+		Ready:    pool.Ping,
+		Portal:   web.Handler(),
+		Index:    web.Index(),
+	})
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: api.ReadHeaderTimeout,
+		ReadTimeout:       api.ReadTimeout,
+		WriteTimeout:      api.WriteTimeout,
+		IdleTimeout:       api.IdleTimeout,
+		MaxHeaderBytes:    api.MaxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	fmt.Fprintf(out.out, "数字常德已就绪 / ready: http://%s\n", listener.Addr())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(listener) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	fmt.Fprintln(out.out, "正在停止 / stopping")
+	stopping, cancel := context.WithTimeout(context.Background(), 15*time.Second)
+	defer cancel()
+	if err := server.Shutdown(stopping); err != nil {
+		log.Warn("requests cut off", "err", err)
+		return server.Close()
+	}
+	return nil
+}
