@@ -24,7 +24,7 @@ func (s *Store) Feature(ctx context.Context, d *catalog.Dataset, r *catalog.Rele
 	sql := new(postgis.SQL).Raw("SELECT fid, geom")
 	for _, c := range r.Columns {
 		sql.Raw(", ")
-		selectColumn(sql, c)
+		catalog.SelectColumn(sql, c)
 	}
 	sql.Raw(" FROM ").Ident(r.Relation[:]...).Raw(" WHERE fid = ").Arg(fid)
 	rows, err := s.pool.Query(ctx, sql.String(), options(props, nil, sql.Args())...)

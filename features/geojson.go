@@ -7,22 +7,8 @@ import (
 	"strconv"
 
 	"changde/catalog"
+	"changde/postgis"
 	"changde/problem"
-)
-
-// The type codes and flags of EWKB.
-const (
-	ewkbPoint           = 1
-	ewkbLineString      = 2
-	ewkbPolygon         = 3
-	ewkbMultiPoint      = 4
-	ewkbMultiLineString = 5
-	ewkbMultiPolygon    = 6
-	ewkbCollection      = 7
-
-	ewkbZ    = 0x80000000
-	ewkbM    = 0x40000000
-	ewkbSRID = 0x20000000
 )
 
 // maxDepth bounds how deep collections nest.
@@ -32,9 +18,9 @@ const maxDepth = 64
 const maxDecimals = 15
 
 var geoJSONTypes = [...]string{
-	ewkbPoint: "Point", ewkbLineString: "LineString", ewkbPolygon: "Polygon",
-	ewkbMultiPoint: "MultiPoint", ewkbMultiLineString: "MultiLineString", ewkbMultiPolygon: "MultiPolygon",
-	ewkbCollection: "GeometryCollection",
+	postgis.EWKBPoint: "Point", postgis.EWKBLineString: "LineString", postgis.EWKBPolygon: "Polygon",
+	postgis.EWKBMultiPoint: "MultiPoint", postgis.EWKBMultiLineString: "MultiLineString", postgis.EWKBMultiPolygon: "MultiPolygon",
+	postgis.EWKBCollection: "GeometryCollection",
 }
 
 // AppendGeoJSON appends the geometry as a GeoJSON geometry object (RFC 7946
@@ -108,7 +94,7 @@ func (w *geometryWriter) header() (kind uint32, stride, keep int) {
 	}
 	t := w.uint32(1)
 	w.b = w.b[5:]
-	if t&ewkbSRID != 0 {
+	if t&postgis.EWKBSRID != 0 {
 		if len(w.b) < 4 {
 			w.fail("几何数据不完整", "the geometry ends early")
 			return 0, 2, 2
@@ -116,13 +102,13 @@ func (w *geometryWriter) header() (kind uint32, stride, keep int) {
 		w.b = w.b[4:]
 	}
 	stride, keep = 2, 2
-	if t&ewkbZ != 0 {
+	if t&postgis.EWKBZ != 0 {
 		stride, keep = 3, 3
 	}
-	if t&ewkbM != 0 {
+	if t&postgis.EWKBM != 0 {
 		stride++
 	}
-	return t &^ (ewkbZ | ewkbM | ewkbSRID), stride, keep
+	return t &^ (postgis.EWKBZ | postgis.EWKBM | postgis.EWKBSRID), stride, keep
 }
 
 // count reads a count of things that take at least size bytes each.
@@ -150,7 +136,7 @@ func (w *geometryWriter) geometry(dst []byte, depth, inStride, inKeep int) []byt
 	if w.err != nil {
 		return dst
 	}
-	if kind < ewkbPoint || kind > ewkbCollection {
+	if kind < postgis.EWKBPoint || kind > postgis.EWKBCollection {
 		w.err = problem.New(problem.Unsupported, "geometry-type-unsupported", "",
 			fmt.Sprintf("几何类型 %d（曲线、曲面或三角网）不能写成 GeoJSON；请先用 ST_CurveToLine 等转换", kind),
 			fmt.Sprintf("geometry type %d (a curve, surface or triangle) has no GeoJSON; convert it with ST_CurveToLine or the like", kind))
@@ -158,7 +144,7 @@ func (w *geometryWriter) geometry(dst []byte, depth, inStride, inKeep int) []byt
 	}
 	dst = append(dst, `{"type":"`...)
 	dst = append(dst, geoJSONTypes[kind]...)
-	if kind == ewkbCollection {
+	if kind == postgis.EWKBCollection {
 		dst = append(dst, `","geometries":[`...)
 		if depth >= maxDepth {
 			w.fail("几何集合嵌套过深", "geometry collections are nested too deep")
@@ -174,15 +160,15 @@ func (w *geometryWriter) geometry(dst []byte, depth, inStride, inKeep int) []byt
 	}
 	dst = append(dst, `","coordinates":`...)
 	switch kind {
-	case ewkbPoint:
+	case postgis.EWKBPoint:
 		if w.emptyPoint(stride) {
 			dst = append(dst, `[]`...)
 		} else {
 			dst = w.position(dst, stride, keep)
 		}
-	case ewkbLineString:
+	case postgis.EWKBLineString:
 		dst = w.positions(dst, stride, keep)
-	case ewkbPolygon:
+	case postgis.EWKBPolygon:
 		dst = w.polygon(dst, stride, keep)
 	default:
 		dst = w.members(dst, kind-3, stride, keep)
@@ -206,7 +192,7 @@ func (w *geometryWriter) members(dst []byte, want uint32, stride, keep int) []by
 		if w.err != nil {
 			return dst
 		}
-		if want == ewkbPoint && w.emptyPoint(stride) {
+		if want == postgis.EWKBPoint && w.emptyPoint(stride) {
 			continue
 		}
 		if !first {
@@ -214,11 +200,11 @@ func (w *geometryWriter) members(dst []byte, want uint32, stride, keep int) []by
 		}
 		first = false
 		switch want {
-		case ewkbPoint:
+		case postgis.EWKBPoint:
 			dst = w.position(dst, stride, keep)
-		case ewkbLineString:
+		case postgis.EWKBLineString:
 			dst = w.positions(dst, stride, keep)
-		case ewkbPolygon:
+		case postgis.EWKBPolygon:
 			dst = w.polygon(dst, stride, keep)
 		}
 	}

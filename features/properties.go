@@ -8,7 +8,6 @@ import (
 
 	"changde/catalog"
 	"changde/ingest/layer"
-	"changde/postgis"
 )
 
 // The formats of pgx.QueryResultFormats.
@@ -37,28 +36,6 @@ func properties(columns []catalog.Column) []property {
 		out[i] = p
 	}
 	return out
-}
-
-// selectColumn appends the column as the type the release declares; for a table
-// of ours the cast does nothing.
-func selectColumn(q *postgis.SQL, c catalog.Column) {
-	q.Ident(c.Name)
-	switch c.Type {
-	case layer.Integer:
-		q.Raw("::bigint")
-	case layer.Real:
-		q.Raw("::double precision")
-	case layer.Decimal:
-		q.Raw("::numeric")
-	case layer.Boolean:
-		q.Raw("::boolean")
-	case layer.Date:
-		q.Raw("::date")
-	case layer.Timestamp:
-		q.Raw("::timestamptz")
-	default:
-		q.Raw("::text")
-	}
 }
 
 // append writes the value as JSON. NULL, NaN and the infinities, for which JSON

@@ -19,7 +19,7 @@ func pageSQL(d *catalog.Dataset, r *catalog.Release, q *Query) *postgis.SQL {
 	s := new(postgis.SQL).Raw("SELECT fid, geom")
 	for _, c := range r.Columns {
 		s.Raw(", ")
-		selectColumn(s, c)
+		catalog.SelectColumn(s, c)
 	}
 	s.Raw(" FROM ").Ident(r.Relation[:]...)
 	where(s, d, r, q, true)

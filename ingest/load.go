@@ -300,7 +300,7 @@ func (r *row) examine() (_ geom.T, span float32, ok bool) {
 			fmt.Sprintf("the geometry is a %s in a layer of %s", typeName(given), r.plan.geometry), nil)
 		return nil, 0, false
 	}
-	g, changed := layout(g, r.plan.z)
+	g, changed := layer.Layout(g, r.plan.z)
 	if changed {
 		r.tell(Noted, "ordinates-changed", "坐标维数与图层不同：缺少的高程记为 0，多余的 M 值舍去",
 			"the row's dimensions differ from the layer's: a missing height becomes 0, an M value is dropped", nil)
@@ -365,26 +365,6 @@ func typeName(g geom.T) string {
 	return strings.TrimPrefix(fmt.Sprintf("%T", g), "*geom.")
 }
 
-// columnType is the type PostgreSQL stores values of t in.
-func columnType(s *postgis.SQL, t layer.Type) {
-	switch t {
-	case layer.Integer:
-		s.Raw(" bigint")
-	case layer.Real:
-		s.Raw(" double precision")
-	case layer.Decimal:
-		s.Raw(" numeric")
-	case layer.Boolean:
-		s.Raw(" boolean")
-	case layer.Date:
-		s.Raw(" date")
-	case layer.Timestamp:
-		s.Raw(" timestamptz")
-	default:
-		s.Raw(" text")
-	}
-}
-
 func geometryType(s *postgis.SQL, geometry string, z bool, srid int) {
 	s.Raw("geometry(").Ident(geometry + map[bool]string{true: "Z"}[z]).Raw(", ").Int(int64(srid)).Raw(")")
 }
@@ -393,8 +373,8 @@ func (l *loader) tableSQL(table string) string {
 	s := new(postgis.SQL)
 	s.Raw("CREATE TABLE ").Ident("content", table).Raw(" (fid bigint NOT NULL")
 	for _, c := range l.plan.columns {
-		s.Raw(", ").Ident(c.Name)
-		columnType(s, c.Type)
+		s.Raw(", ").Ident(c.Name).Raw(" ")
+		catalog.AppendType(s, c.Type)
 	}
 	s.Raw(", span real NOT NULL, geom ")
 	geometryType(s, l.plan.geometry, l.plan.z, l.srid)

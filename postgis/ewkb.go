@@ -11,19 +11,19 @@ import (
 	"changde/problem"
 )
 
-// The type codes and flags of EWKB.
+// The type codes and flags of EWKB, for those who read it byte by byte.
 const (
-	ewkbPoint           = 1
-	ewkbLineString      = 2
-	ewkbPolygon         = 3
-	ewkbMultiPoint      = 4
-	ewkbMultiLineString = 5
-	ewkbMultiPolygon    = 6
-	ewkbCollection      = 7
+	EWKBPoint           = 1
+	EWKBLineString      = 2
+	EWKBPolygon         = 3
+	EWKBMultiPoint      = 4
+	EWKBMultiLineString = 5
+	EWKBMultiPolygon    = 6
+	EWKBCollection      = 7
 
-	ewkbZ    = 0x80000000
-	ewkbM    = 0x40000000
-	ewkbSRID = 0x20000000
+	EWKBZ    = 0x80000000
+	EWKBM    = 0x40000000
+	EWKBSRID = 0x20000000
 )
 
 // maxDepth bounds how deep collections nest, when writing and when reading.
@@ -80,30 +80,30 @@ func (e *encoder) problem() error {
 func (e *encoder) geometry(g geom.T, srid uint32, parent geom.Layout, depth int) bool {
 	switch g := g.(type) {
 	case *geom.Point:
-		return e.header(ewkbPoint, g.Layout(), parent, srid) && e.point(g.FlatCoords(), g.Layout().Stride())
+		return e.header(EWKBPoint, g.Layout(), parent, srid) && e.point(g.FlatCoords(), g.Layout().Stride())
 	case *geom.LineString:
-		return e.header(ewkbLineString, g.Layout(), parent, srid) && e.line(g.FlatCoords(), g.Layout().Stride())
+		return e.header(EWKBLineString, g.Layout(), parent, srid) && e.line(g.FlatCoords(), g.Layout().Stride())
 	case *geom.Polygon:
-		return e.header(ewkbPolygon, g.Layout(), parent, srid) &&
+		return e.header(EWKBPolygon, g.Layout(), parent, srid) &&
 			e.rings(g.FlatCoords(), 0, g.Ends(), g.Layout().Stride())
 	case *geom.MultiPoint:
-		if !e.header(ewkbMultiPoint, g.Layout(), parent, srid) {
+		if !e.header(EWKBMultiPoint, g.Layout(), parent, srid) {
 			return false
 		}
-		return e.parts(ewkbPoint, g.Layout(), g.FlatCoords(), g.Ends())
+		return e.parts(EWKBPoint, g.Layout(), g.FlatCoords(), g.Ends())
 	case *geom.MultiLineString:
-		if !e.header(ewkbMultiLineString, g.Layout(), parent, srid) {
+		if !e.header(EWKBMultiLineString, g.Layout(), parent, srid) {
 			return false
 		}
-		return e.parts(ewkbLineString, g.Layout(), g.FlatCoords(), g.Ends())
+		return e.parts(EWKBLineString, g.Layout(), g.FlatCoords(), g.Ends())
 	case *geom.MultiPolygon:
-		if !e.header(ewkbMultiPolygon, g.Layout(), parent, srid) {
+		if !e.header(EWKBMultiPolygon, g.Layout(), parent, srid) {
 			return false
 		}
 		flat, stride, offset := g.FlatCoords(), g.Layout().Stride(), 0
 		e.count(len(g.Endss()))
 		for _, ends := range g.Endss() {
-			if !e.header(ewkbPolygon, g.Layout(), g.Layout(), 0) || !e.rings(flat, offset, ends, stride) {
+			if !e.header(EWKBPolygon, g.Layout(), g.Layout(), 0) || !e.rings(flat, offset, ends, stride) {
 				return false
 			}
 			if len(ends) > 0 {
@@ -131,7 +131,7 @@ func (e *encoder) collection(g *geom.GeometryCollection, srid uint32, parent geo
 			layout = parent
 		}
 	}
-	if !e.header(ewkbCollection, layout, parent, srid) {
+	if !e.header(EWKBCollection, layout, parent, srid) {
 		return false
 	}
 	e.count(g.NumGeoms())
@@ -147,11 +147,11 @@ func (e *encoder) header(kind uint32, layout, parent geom.Layout, srid uint32) b
 	switch layout {
 	case geom.XY:
 	case geom.XYZ:
-		kind |= ewkbZ
+		kind |= EWKBZ
 	case geom.XYM:
-		kind |= ewkbM
+		kind |= EWKBM
 	case geom.XYZM:
-		kind |= ewkbZ | ewkbM
+		kind |= EWKBZ | EWKBM
 	default:
 		return e.fail("geometry-dimension", "几何没有 XY、XYZ、XYM 或 XYZM 维度",
 			"the geometry has none of the dimensions XY, XYZ, XYM and XYZM")
@@ -166,7 +166,7 @@ func (e *encoder) header(kind uint32, layout, parent geom.Layout, srid uint32) b
 		return true
 	}
 	e.b = append(e.b, 1)
-	e.b = binary.LittleEndian.AppendUint32(e.b, kind|ewkbSRID)
+	e.b = binary.LittleEndian.AppendUint32(e.b, kind|EWKBSRID)
 	e.b = binary.LittleEndian.AppendUint32(e.b, srid)
 	return true
 }
@@ -220,7 +220,7 @@ func (e *encoder) parts(kind uint32, layout geom.Layout, flat []float64, ends []
 			return false
 		}
 		part := flat[offset:end]
-		if kind == ewkbPoint && !e.point(part, stride) || kind == ewkbLineString && !e.line(part, stride) {
+		if kind == EWKBPoint && !e.point(part, stride) || kind == EWKBLineString && !e.line(part, stride) {
 			return false
 		}
 		offset = end

@@ -63,7 +63,7 @@ func (d *decoder) geometry(depth int, want uint32, parent geom.Layout, srid int)
 	}
 	stride := h.layout.Stride()
 	switch h.kind {
-	case ewkbPoint:
+	case EWKBPoint:
 		flat, err := d.point(nil, stride)
 		if err != nil {
 			return nil, err
@@ -72,23 +72,23 @@ func (d *decoder) geometry(depth int, want uint32, parent geom.Layout, srid int)
 			return geom.NewPointEmpty(h.layout).SetSRID(h.srid), nil
 		}
 		return geom.NewPointFlat(h.layout, flat).SetSRID(h.srid), nil
-	case ewkbLineString:
+	case EWKBLineString:
 		flat, err := d.line(nil, stride)
 		if err != nil {
 			return nil, err
 		}
 		return geom.NewLineStringFlat(h.layout, flat).SetSRID(h.srid), nil
-	case ewkbPolygon:
+	case EWKBPolygon:
 		flat, ends, err := d.rings(nil, stride)
 		if err != nil {
 			return nil, err
 		}
 		return geom.NewPolygonFlat(h.layout, flat, ends).SetSRID(h.srid), nil
-	case ewkbMultiPoint, ewkbMultiLineString:
+	case EWKBMultiPoint, EWKBMultiLineString:
 		return d.parts(h)
-	case ewkbMultiPolygon:
+	case EWKBMultiPolygon:
 		return d.multiPolygon(h)
-	case ewkbCollection:
+	case EWKBCollection:
 		return d.collection(h, depth)
 	}
 	return nil, problem.New(problem.Unsupported, "geometry-type-unsupported", fmt.Sprintf("EWKB byte %d", d.at),
@@ -110,16 +110,16 @@ func (d *decoder) header(want uint32, parent geom.Layout, srid int) (head, error
 	}
 	d.at++
 	t := d.uint32()
-	h := head{kind: t &^ (ewkbZ | ewkbM | ewkbSRID), layout: geom.XY, srid: srid}
-	switch t & (ewkbZ | ewkbM) {
-	case ewkbZ:
+	h := head{kind: t &^ (EWKBZ | EWKBM | EWKBSRID), layout: geom.XY, srid: srid}
+	switch t & (EWKBZ | EWKBM) {
+	case EWKBZ:
 		h.layout = geom.XYZ
-	case ewkbM:
+	case EWKBM:
 		h.layout = geom.XYM
-	case ewkbZ | ewkbM:
+	case EWKBZ | EWKBM:
 		h.layout = geom.XYZM
 	}
-	if t&ewkbSRID != 0 {
+	if t&EWKBSRID != 0 {
 		if len(d.b)-d.at < 4 {
 			return head{}, d.short()
 		}
@@ -222,9 +222,9 @@ func (d *decoder) rings(flat []float64, stride int) ([]float64, []int, error) {
 
 func (d *decoder) parts(h head) (geom.T, error) {
 	stride := h.layout.Stride()
-	want, size := uint32(ewkbPoint), 5+8*stride
-	if h.kind == ewkbMultiLineString {
-		want, size = ewkbLineString, 9
+	want, size := uint32(EWKBPoint), 5+8*stride
+	if h.kind == EWKBMultiLineString {
+		want, size = EWKBLineString, 9
 	}
 	n, err := d.count(size)
 	if err != nil {
@@ -236,7 +236,7 @@ func (d *decoder) parts(h head) (geom.T, error) {
 		if _, err := d.header(want, h.layout, h.srid); err != nil {
 			return nil, err
 		}
-		if want == ewkbPoint {
+		if want == EWKBPoint {
 			flat, err = d.point(flat, stride)
 		} else {
 			flat, err = d.line(flat, stride)
@@ -246,7 +246,7 @@ func (d *decoder) parts(h head) (geom.T, error) {
 		}
 		ends[i] = len(flat)
 	}
-	if want == ewkbPoint {
+	if want == EWKBPoint {
 		return geom.NewMultiPointFlat(h.layout, flat, geom.NewMultiPointFlatOptionWithEnds(ends)).SetSRID(h.srid), nil
 	}
 	return geom.NewMultiLineStringFlat(h.layout, flat, ends).SetSRID(h.srid), nil
@@ -260,7 +260,7 @@ func (d *decoder) multiPolygon(h head) (geom.T, error) {
 	var flat []float64
 	endss := make([][]int, n)
 	for i := range endss {
-		if _, err := d.header(ewkbPolygon, h.layout, h.srid); err != nil {
+		if _, err := d.header(EWKBPolygon, h.layout, h.srid); err != nil {
 			return nil, err
 		}
 		if flat, endss[i], err = d.rings(flat, h.layout.Stride()); err != nil {

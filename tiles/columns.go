@@ -10,7 +10,6 @@ import (
 
 	"changde/catalog"
 	types "changde/ingest/layer"
-	"changde/postgis"
 )
 
 // MaxColumns is how many attributes a tile carries.
@@ -128,28 +127,6 @@ func attributes(columns []catalog.Column) []attribute {
 		}
 	}
 	return out
-}
-
-// selectColumn appends the column as the type the release declares; for a table
-// of ours the cast does nothing.
-func selectColumn(q *postgis.SQL, c catalog.Column) {
-	q.Ident(c.Name)
-	switch c.Type {
-	case types.Integer:
-		q.Raw("::bigint")
-	case types.Real:
-		q.Raw("::double precision")
-	case types.Decimal:
-		q.Raw("::numeric")
-	case types.Boolean:
-		q.Raw("::boolean")
-	case types.Date:
-		q.Raw("::date")
-	case types.Timestamp:
-		q.Raw("::timestamptz")
-	default:
-		q.Raw("::text")
-	}
 }
 
 // tag adds the value to the row in the making: whole numbers as int or sint,

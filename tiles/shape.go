@@ -4,23 +4,10 @@ import (
 	"encoding/binary"
 	"math"
 
+	"changde/postgis"
+
 	"github.com/paulmach/orb"
 	"github.com/paulmach/orb/clip"
-)
-
-// The type codes and flags of EWKB.
-const (
-	ewkbPoint           = 1
-	ewkbLineString      = 2
-	ewkbPolygon         = 3
-	ewkbMultiPoint      = 4
-	ewkbMultiLineString = 5
-	ewkbMultiPolygon    = 6
-	ewkbCollection      = 7
-
-	ewkbZ    = 0x80000000
-	ewkbM    = 0x40000000
-	ewkbSRID = 0x20000000
 )
 
 // maxDepth bounds how deep collections nest.
@@ -131,13 +118,13 @@ func (s *shaper) geometry(depth int) {
 		return
 	}
 	switch kind {
-	case ewkbPoint:
+	case postgis.EWKBPoint:
 		s.point(stride)
-	case ewkbLineString:
+	case postgis.EWKBLineString:
 		s.line(stride)
-	case ewkbPolygon:
+	case postgis.EWKBPolygon:
 		s.polygon(stride)
-	case ewkbMultiPoint, ewkbMultiLineString, ewkbMultiPolygon, ewkbCollection:
+	case postgis.EWKBMultiPoint, postgis.EWKBMultiLineString, postgis.EWKBMultiPolygon, postgis.EWKBCollection:
 		if depth >= maxDepth {
 			s.fail()
 			return
@@ -158,7 +145,7 @@ func (s *shaper) header() (kind uint32, stride int) {
 	s.be = s.b[0] == 0
 	t := s.uint32(1)
 	s.b = s.b[5:]
-	if t&ewkbSRID != 0 {
+	if t&postgis.EWKBSRID != 0 {
 		if len(s.b) < 4 {
 			s.fail()
 			return 0, 2
@@ -166,13 +153,13 @@ func (s *shaper) header() (kind uint32, stride int) {
 		s.b = s.b[4:]
 	}
 	stride = 2
-	if t&ewkbZ != 0 {
+	if t&postgis.EWKBZ != 0 {
 		stride++
 	}
-	if t&ewkbM != 0 {
+	if t&postgis.EWKBM != 0 {
 		stride++
 	}
-	return t &^ (ewkbZ | ewkbM | ewkbSRID), stride
+	return t &^ (postgis.EWKBZ | postgis.EWKBM | postgis.EWKBSRID), stride
 }
 
 func (s *shaper) uint32(at int) uint32 {

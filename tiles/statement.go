@@ -26,7 +26,7 @@ func (s *selection) rowsSQL() *postgis.SQL {
 	q.Raw(", geom")
 	for _, c := range s.columns {
 		q.Raw(", ")
-		selectColumn(q, c)
+		catalog.SelectColumn(q, c)
 	}
 	q.Raw(" FROM ").Ident(s.relation[:]...).Raw(" WHERE ")
 	s.inBox(q)

@@ -3,6 +3,8 @@ package geojson
 import (
 	"fmt"
 
+	"changde/ingest/layer"
+
 	"github.com/twpayne/go-geom"
 )
 
@@ -243,48 +245,9 @@ func (s *shape) members(depth int) (geom.T, *rowError) {
 	for _, p := range parts {
 		if mixed && flat {
 			s.notes |= noteMixed
-			p = dropZ(p)
+			p, _ = layer.Layout(p, false)
 		}
 		gc.MustPush(p)
 	}
 	return gc, nil
-}
-
-// dropZ returns the XY of a simple geometry.
-func dropZ(g geom.T) geom.T {
-	if g.Layout() == geom.XY {
-		return g
-	}
-	stride := g.Stride()
-	from := g.FlatCoords()
-	flat := make([]float64, 0, len(from)/stride*2)
-	for i := 0; i < len(from); i += stride {
-		flat = append(flat, from[i], from[i+1])
-	}
-	scale := func(ends []int) []int {
-		out := make([]int, len(ends))
-		for i, e := range ends {
-			out[i] = e / stride * 2
-		}
-		return out
-	}
-	switch g := g.(type) {
-	case *geom.Point:
-		return geom.NewPointFlat(geom.XY, flat)
-	case *geom.MultiPoint:
-		return geom.NewMultiPointFlat(geom.XY, flat)
-	case *geom.LineString:
-		return geom.NewLineStringFlat(geom.XY, flat)
-	case *geom.MultiLineString:
-		return geom.NewMultiLineStringFlat(geom.XY, flat, scale(g.Ends()))
-	case *geom.Polygon:
-		return geom.NewPolygonFlat(geom.XY, flat, scale(g.Ends()))
-	case *geom.MultiPolygon:
-		endss := make([][]int, len(g.Endss()))
-		for i, ends := range g.Endss() {
-			endss[i] = scale(ends)
-		}
-		return geom.NewMultiPolygonFlat(geom.XY, flat, endss)
-	}
-	return g
 }

@@ -122,7 +122,7 @@ func (w *wkbReader) parse(b []byte, srs int32) (g geom.T, marks int, err *rowErr
 	if g == nil {
 		w.marks |= noteEmpty
 	} else if w.marks&noteZ != 0 {
-		g = dropZ(g)
+		g, _ = layer.Layout(g, false)
 	}
 	return g, w.marks, nil
 }
