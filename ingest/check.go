@@ -16,7 +16,6 @@ import (
 
 // content is a loaded, checked table that is ready to be published.
 type content struct {
-	table    string
 	geometry string
 	columns  []catalog.Column
 	rows     int64
@@ -184,7 +183,7 @@ func (l *loader) finish(ctx context.Context, tx pgx.Tx, table string) (*content,
 			return nil, fmt.Errorf("index: %w", err)
 		}
 	}
-	c := &content{table: table, geometry: l.plan.geometry, columns: l.plan.columns}
+	c := &content{geometry: l.plan.geometry, columns: l.plan.columns}
 	var box [4]*float64
 	s := new(postgis.SQL).Raw("SELECT count(*), min(ST_XMin(geom)), min(ST_YMin(geom)), max(ST_XMax(geom)), max(ST_YMax(geom)) FROM ").Add(id())
 	if err := tx.QueryRow(ctx, s.String()).Scan(&c.rows, &box[0], &box[1], &box[2], &box[3]); err != nil {

@@ -53,7 +53,8 @@ func sweepTemp(dir string) error {
 		rest, ours := strings.CutPrefix(e.Name(), tempPrefix)
 		number, _, _ := strings.Cut(rest, "-")
 		pid, err := strconv.Atoi(number)
-		if !ours || !e.IsDir() || err != nil || errors.Is(syscall.Kill(pid, 0), nil) || errors.Is(syscall.Kill(pid, 0), syscall.EPERM) {
+		// Signal 0 asks whether the process is there; only ESRCH says that it is not.
+		if !ours || !e.IsDir() || err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {

@@ -68,15 +68,14 @@ type batch struct {
 
 type chunk struct {
 	bytes []byte
-	rows  int64
 	err   error
 }
 
 // load creates the content table inside tx and fills it. It returns the number
-// of rows read and the number stored.
-func (l *loader) load(ctx context.Context, tx pgx.Tx, table string) (read, stored int64, err error) {
+// of rows read.
+func (l *loader) load(ctx context.Context, tx pgx.Tx, table string) (read int64, err error) {
 	if _, err := tx.Exec(ctx, l.tableSQL(table)); err != nil {
-		return 0, 0, fmt.Errorf("create content table: %w", err)
+		return 0, fmt.Errorf("create content table: %w", err)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
@@ -125,7 +124,6 @@ func (l *loader) load(ctx context.Context, tx pgx.Tx, table string) (read, store
 					return nil, ctx.Err()
 				case c = <-b.chunk:
 				}
-				stored += c.rows
 				l.progress(Progress{Phase: Loading, Done: b.base + b.features[len(b.features)-1].Row, Total: l.plan.Rows})
 				return c.bytes, c.err
 			}
@@ -139,10 +137,8 @@ func (l *loader) load(ctx context.Context, tx pgx.Tx, table string) (read, store
 		}
 		return nil
 	})
-	if err := group.Wait(); err != nil {
-		return read, 0, err
-	}
-	return read, stored, nil
+	err = group.Wait()
+	return read, err
 }
 
 func (l *loader) read(ctx context.Context, work, order chan<- *batch) (int64, error) {
@@ -245,7 +241,6 @@ func (l *loader) encode(b *batch, encoder *rowEncoder, ewkb []byte) (chunk, []by
 		if c.bytes, c.err = encoder.append(c.bytes, b.base+f.Row, f.Values, span, ewkb); c.err != nil {
 			return c, ewkb
 		}
-		c.rows++
 	}
 	return c, ewkb
 }

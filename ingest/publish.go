@@ -85,13 +85,14 @@ func (i *Ingester) Describe(ctx context.Context, dataset string, set Settings) e
 			"业务主键随交付设定，以便检查唯一性：请在下一次 ingest 中用 --business-key 指定", "a business key is set by a delivery, which proves it unique: give --business-key to the next ingest")
 	}
 	return pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
-		if _, _, err := next(ctx, tx, dataset); err != nil {
+		_, revision, err := next(ctx, tx, dataset)
+		if err != nil {
 			return err
 		}
 		if err := describe(ctx, tx, dataset, set); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, "UPDATE changde.datasets SET revision = revision + 1, updated_at = now() WHERE id = $1", dataset); err != nil {
+		if _, err := tx.Exec(ctx, "UPDATE changde.datasets SET revision = $2, updated_at = now() WHERE id = $1", dataset, revision); err != nil {
 			return fmt.Errorf("describe dataset %s: %w", dataset, err)
 		}
 		// How the dataset is shared is decided for what is current, not for what was

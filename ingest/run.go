@@ -148,7 +148,7 @@ func (i *Ingester) stage(ctx context.Context, conn *pgxpool.Conn, p *Plan, id in
 		}
 		l := newLoader(p, found, progress)
 		var err error
-		if report.Read, _, err = l.load(ctx, tx, table); err != nil {
+		if report.Read, err = l.load(ctx, tx, table); err != nil {
 			return err
 		}
 		progress(Progress{Phase: Checking})

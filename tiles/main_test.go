@@ -25,22 +25,7 @@ func table(t testing.TB, pool *pgxpool.Pool, id, geometryType string, columns []
 	q := new(postgis.SQL).Raw("CREATE TABLE ").Ident("content", id).Raw(" (fid bigint PRIMARY KEY")
 	for _, c := range columns {
 		q.Raw(", ").Ident(c.Name).Raw(" ")
-		switch c.Type {
-		case types.Integer:
-			q.Raw("bigint")
-		case types.Real:
-			q.Raw("double precision")
-		case types.Decimal:
-			q.Raw("numeric")
-		case types.Boolean:
-			q.Raw("boolean")
-		case types.Date:
-			q.Raw("date")
-		case types.Timestamp:
-			q.Raw("timestamptz")
-		default:
-			q.Raw("text")
-		}
+		catalog.AppendType(q, c.Type)
 	}
 	q.Raw(", rev bigint NOT NULL DEFAULT 1, geom geometry(").Ident(geometryType).Raw(", 4490), span real GENERATED ALWAYS AS (coalesce(greatest(ST_XMax(geom) - ST_XMin(geom), ST_YMax(geom) - ST_YMin(geom)), 0)::real) STORED)")
 	run(t, pool, q)

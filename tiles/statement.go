@@ -21,9 +21,7 @@ type selection struct {
 // their order; otherwise the index on span gives it wherever the limit or the
 // least span, rather than the box, is what keeps rows out.
 func (s *selection) rowsSQL() *postgis.SQL {
-	q := new(postgis.SQL).Raw("SELECT fid, ")
-	q.Raw("span")
-	q.Raw(", geom")
+	q := new(postgis.SQL).Raw("SELECT fid, span, geom")
 	for _, c := range s.columns {
 		q.Raw(", ")
 		catalog.SelectColumn(q, c)
@@ -41,8 +39,7 @@ func (s *selection) rowsSQL() *postgis.SQL {
 	}
 	q.Raw(" ORDER BY ")
 	if s.dim != 0 {
-		q.Raw("span")
-		q.Raw(" DESC, ")
+		q.Raw("span DESC, ")
 	}
 	return q.Raw("fid LIMIT ").Arg(int64(s.limit))
 }
