@@ -133,7 +133,7 @@ func (s *Server) releases(w http.ResponseWriter, r *request) error {
 	out := make([]releaseJSON, 0, len(kept))
 	for _, rel := range kept {
 		out = append(out, releaseJSON{
-			Release: rel.Number, Revision: rel.Revision, Current: rel == d.Current, Restores: rel.Restores,
+			Release: rel.Number, Revision: rel.Revision, Current: rel.Number == d.Current.Number, Restores: rel.Restores,
 			Rows: rel.Rows, Extent: rel.Extent, Released: rel.ReleasedAt.UTC(), Note: rel.Note,
 			Links: []link{{Href: base + "/collections/" + d.ID + "/items?release=" + itoa(rel.Number), Rel: relItems, Type: mediaGeoJSON}},
 		})

@@ -163,6 +163,7 @@ func (f failWriter) Write(b []byte) (int, error) {
 // deliver plans and runs a delivery, and makes the catalog see it.
 func (w *world) deliver(t testing.TB, r ingest.Request) *ingest.Report {
 	t.Helper()
+	r.Confirm = true
 	p, err := w.ingester.Plan(t.Context(), r)
 	check(t, err)
 	report, err := w.ingester.Run(t.Context(), p, nil)

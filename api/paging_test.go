@@ -154,7 +154,7 @@ func TestPagesAreOfOneRelease(t *testing.T) {
 		t.Errorf("a mark of release 1 with release=2: status %d: %s", a.status, a.body)
 	}
 
-	number, err := w.ingester.Rollback(t.Context(), "wells", 1, "误发")
+	number, err := w.ingester.Rollback(t.Context(), "wells", 1, ingest.Decider{Note: "误发", Admin: true})
 	check(t, err)
 	check(t, w.catalog.Reload(t.Context()))
 	if back := w.page(t, water, target); number != 3 || back.release != 3 || back.matched != float64(wellCount) {

@@ -30,6 +30,16 @@ const (
 	Edited    Kind = "edited"    // row by row through the API
 )
 
+// Approval says what a checked delivery waits for before it is released.
+type Approval string
+
+// The kinds of approval.
+const (
+	Automatic  Approval = "automatic" // nothing, unless a rule blocks it or its changes must be confirmed
+	ByApproval Approval = "approval"  // an approver's decision
+	FourEyes   Approval = "four-eyes" // the decision of an approver who is not the sender
+)
+
 // Bounds are west, south, east, north in degrees, EPSG:4490, longitude first.
 type Bounds [4]float64
 
@@ -65,13 +75,18 @@ type Dataset struct {
 	TimeColumn  string  // column that datetime filters on, may be empty
 	Attribution string
 	Synthetic   bool
+	Profile     string   // layer standard the deliveries are checked by, may be empty
+	Approval    Approval // what a checked delivery waits for
+	Editable    bool     // delivered rows may be changed through the API as well
 
 	// Revision grows by one with every committed change. A revision names one
 	// state of the dataset for ever, so caches are keyed by it.
 	Revision int64
-	// Current is the release that readers see; nil before the first.
+	// Current is the release that readers see, with the edits made through the API
+	// since: its Revision is the dataset's. Nil before the first.
 	Current *Release
-	// Releases holds the releases whose content is still kept, oldest first.
+	// Releases holds the releases whose content is still kept, oldest first, each as
+	// it was released.
 	Releases []*Release
 }
 
@@ -81,9 +96,9 @@ type Release struct {
 	Revision int64
 	Delivery int64 // 0 for a release that no delivery made
 	Restores int   // the release that a rollback brought back, else 0
-	// Relation is the schema and name of the table that holds the rows. It is
-	// never renamed, so a reader that holds a Release reads that release and no
-	// other, whatever is published meanwhile.
+	// Relation is the schema and name of the table that holds the rows, which is
+	// never renamed. Together with Revision it names the rows for ever: read them
+	// through From.
 	Relation     [2]string
 	GeometryType string // OGC name: Point, MultiLineString, MultiPolygon, Geometry, ...
 	Columns      []Column

@@ -26,7 +26,7 @@ func (s *Store) Feature(ctx context.Context, d *catalog.Dataset, r *catalog.Rele
 		sql.Raw(", ")
 		catalog.SelectColumn(sql, c)
 	}
-	sql.Raw(" FROM ").Ident(r.Relation[:]...).Raw(" WHERE fid = ").Arg(fid)
+	r.From(sql).Raw(" AND fid = ").Arg(fid)
 	rows, err := s.pool.Query(ctx, sql.String(), options(props, nil, sql.Args())...)
 	if err != nil {
 		return dst, postgis.Fault(ctx, err, "read a feature of "+d.ID)
@@ -92,7 +92,7 @@ func locateSQL(d *catalog.Dataset, ref catalog.FeatureRef) (*postgis.SQL, bool) 
 	textColumn(s, r, d.BusinessKey)
 	s.Raw(", ")
 	textColumn(s, r, d.Label)
-	s.Raw(", ST_XMin(geom), ST_YMin(geom), ST_XMax(geom), ST_YMax(geom) FROM ").Ident(r.Relation[:]...).Raw(" WHERE ")
+	r.From(s.Raw(", ST_XMin(geom), ST_YMin(geom), ST_XMax(geom), ST_YMax(geom)")).Raw(" AND ")
 	switch {
 	case ref.Key == "":
 		s.Raw("fid = ").Arg(ref.FID)

@@ -28,6 +28,7 @@ func table(t testing.TB, pool *pgxpool.Pool, id, geometryType string, columns []
 	exec(t, pool, q)
 	exec(t, pool, new(postgis.SQL).Raw("CREATE INDEX ON ").Ident("content", id).Raw(" USING gist (geom)"))
 	exec(t, pool, new(postgis.SQL).Raw("CREATE INDEX ON ").Ident("content", id).Raw(" (span DESC)"))
+	exec(t, pool, new(postgis.SQL).Raw("SELECT changde.keep_history(").Literal(id).Raw(", 1, NULL)"))
 	r := &catalog.Release{Number: 1, Revision: 1, Relation: [2]string{"content", id}, GeometryType: geometryType, Columns: columns}
 	return &catalog.Dataset{
 		ID: id, TitleZH: id, Sharing: catalog.Public, Kind: catalog.Delivered, Revision: 1, Current: r,

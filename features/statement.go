@@ -21,7 +21,7 @@ func pageSQL(d *catalog.Dataset, r *catalog.Release, q *Query) *postgis.SQL {
 		s.Raw(", ")
 		catalog.SelectColumn(s, c)
 	}
-	s.Raw(" FROM ").Ident(r.Relation[:]...)
+	r.From(s)
 	where(s, d, r, q, true)
 	s.Raw(" ORDER BY fid LIMIT ").Arg(int64(q.Limit) + 1)
 	if q.Offset > 0 {
@@ -32,7 +32,7 @@ func pageSQL(d *catalog.Dataset, r *catalog.Release, q *Query) *postgis.SQL {
 
 // countSQL counts the rows that match on all pages, up to one more than countLimit.
 func countSQL(d *catalog.Dataset, r *catalog.Release, q *Query) *postgis.SQL {
-	s := new(postgis.SQL).Raw("SELECT count(*) FROM (SELECT FROM ").Ident(r.Relation[:]...)
+	s := r.From(new(postgis.SQL).Raw("SELECT count(*) FROM (SELECT"))
 	where(s, d, r, q, false)
 	return s.Raw(" LIMIT ").Int(countLimit + 1).Raw(") matches")
 }
@@ -53,8 +53,8 @@ func where(s *postgis.SQL, d *catalog.Dataset, r *catalog.Release, q *Query, key
 			terms = append(terms, timeTerm(c, *q.To, false))
 		}
 	}
-	if len(terms) > 0 {
-		s.Raw(" WHERE ").Join(" AND ", terms...)
+	for _, t := range terms {
+		s.Raw(" AND ").Add(t)
 	}
 }
 

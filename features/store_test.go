@@ -299,9 +299,9 @@ func TestItemsLink(t *testing.T) {
 func TestItemsEdited(t *testing.T) {
 	t.Parallel()
 	pool := postgistest.New(t)
-	exec(t, pool, new(postgis.SQL).Raw("CREATE TABLE content.works (fid bigint PRIMARY KEY, name varchar(20), rev bigint, geom geometry(Geometry, 4490))"))
-	exec(t, pool, new(postgis.SQL).Raw("INSERT INTO content.works VALUES (1, 'a', 1, NULL), (2, 'b', 1, ST_SetSRID(ST_MakePoint(1, 2), 4490)), (3, 'c', 1, NULL)"))
-	r := &catalog.Release{Relation: [2]string{"content", "works"}, GeometryType: "Geometry", Columns: []catalog.Column{{Name: "name", Type: layer.Text}}}
+	exec(t, pool, new(postgis.SQL).Raw("CREATE TABLE changde.works (fid bigint PRIMARY KEY, name varchar(20), rev bigint, geom geometry(Geometry, 4490))"))
+	exec(t, pool, new(postgis.SQL).Raw("INSERT INTO changde.works VALUES (1, 'a', 1, NULL), (2, 'b', 1, ST_SetSRID(ST_MakePoint(1, 2), 4490)), (3, 'c', 1, NULL)"))
+	r := &catalog.Release{Relation: [2]string{"changde", "works"}, GeometryType: "Geometry", Columns: []catalog.Column{{Name: "name", Type: layer.Text}}}
 	d := &catalog.Dataset{ID: "works", Kind: catalog.Edited, Current: r}
 	page, b := items(t, NewStore(pool, Config{}), d, Query{Limit: 2})
 	if page.Matched != 3 || page.Next == nil || !strings.Contains(string(b), `"properties":{"name":"b"}`) {

@@ -9,18 +9,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"changde/catalog"
+	"changde/ingest/finding"
 	"changde/postgis"
 	"changde/problem"
 )
-
-// content is a loaded, checked table that is ready to be published.
-type content struct {
-	geometry string
-	columns  []catalog.Column
-	rows     int64
-	extent   *catalog.Bounds
-}
 
 // transform brings a table loaded in another CRS to EPSG:4490 by PostGIS, and
 // refuses what then lies outside the box.
@@ -40,7 +32,7 @@ func (l *loader) transform(ctx context.Context, tx pgx.Tx, table string) error {
 	b := l.plan.box
 	s = new(postgis.SQL)
 	s.Raw("WITH outside AS (DELETE FROM ").Ident("content", table).
-		Raw(" WHERE NOT coalesce(geom @ ST_MakeEnvelope(").Arg(b[0]).Raw(", ").Arg(b[1]).Raw(", ").Arg(b[2]).Raw(", ").Arg(b[3]).
+		Raw(" WHERE geom IS NOT NULL AND NOT coalesce(geom @ ST_MakeEnvelope(").Arg(b[0]).Raw(", ").Arg(b[1]).Raw(", ").Arg(b[2]).Raw(", ").Arg(b[3]).
 		Raw(", 4490), false) RETURNING fid, geom) SELECT fid, ST_X(c), ST_Y(c) FROM (SELECT fid, ST_Centroid(Box2D(geom)::geometry) AS c FROM outside) o ORDER BY fid")
 	rows, err := tx.Query(ctx, s.String(), s.Args()...)
 	if err != nil {
@@ -50,8 +42,8 @@ func (l *loader) transform(ctx context.Context, tx pgx.Tx, table string) error {
 	var lon, lat *float64
 	_, err = pgx.ForEachRow(rows, []any{&fid, &lon, &lat}, func() error {
 		row, file := l.rowOf(fid)
-		f := Finding{
-			Row: row, File: file, Code: "outside-box", Action: Refused,
+		f := finding.Finding{
+			Row: row, File: file, Code: "outside-box", Action: finding.Refused,
 			ZH: "坐标超出数据集范围 " + boxText(b), EN: "the coordinates are outside the dataset's box " + boxText(b),
 		}
 		if lon != nil && lat != nil {
@@ -64,7 +56,7 @@ func (l *loader) transform(ctx context.Context, tx pgx.Tx, table string) error {
 		return fmt.Errorf("refuse rows outside the box: %w", err)
 	}
 	s = new(postgis.SQL)
-	s.Raw("UPDATE ").Ident("content", table).Raw(" SET span = ").Raw(spanSQL)
+	s.Raw("UPDATE ").Ident("content", table).Raw(" SET span = ").Raw(spanSQL).Raw(" WHERE geom IS NOT NULL")
 	if _, err := tx.Exec(ctx, s.String()); err != nil {
 		return fmt.Errorf("measure spans: %w", err)
 	}
@@ -79,7 +71,7 @@ const spanSQL = "greatest(ST_XMax(geom) - ST_XMin(geom), ST_YMax(geom) - ST_YMin
 // table is read a single time.
 func (l *loader) validate(ctx context.Context, tx pgx.Tx, table string) error {
 	create := new(postgis.SQL)
-	create.Raw("CREATE TEMP TABLE invalid ON COMMIT DROP AS SELECT fid, reason(d) AS reason, ST_X(location(d)) AS lon, ST_Y(location(d)) AS lat, ")
+	create.Raw("CREATE TEMP TABLE invalid ON COMMIT DROP AS SELECT fid, reason(d) AS reason, ST_X(location(d)) AS lon, ST_Y(location(d)) AS lat, left(ST_AsText(geom, 8), 1000) AS before, ")
 	if l.plan.request.Policy == Refuse {
 		create.Raw("NULL::geometry AS geom, 0::float8 AS area")
 	} else {
@@ -90,23 +82,24 @@ func (l *loader) validate(ctx context.Context, tx pgx.Tx, table string) error {
 		return fmt.Errorf("check validity: %w", err)
 	}
 	rows, err := tx.Query(ctx, `SELECT fid, coalesce(reason, ''), lon, lat, geom IS NOT NULL AND NOT ST_IsEmpty(geom),
-		CASE WHEN area > 0 THEN abs(ST_Area(geom) - area) / area END FROM invalid ORDER BY fid`)
+		CASE WHEN area > 0 THEN abs(ST_Area(geom) - area) / area END, before, coalesce(left(ST_AsText(geom, 8), 1000), '')
+		FROM invalid ORDER BY fid`)
 	if err != nil {
 		return fmt.Errorf("read invalid rows: %w", err)
 	}
 	var fid int64
-	var reason string
+	var reason, before, after string
 	var lon, lat, change *float64
 	var repaired bool
-	n, err := pgx.ForEachRow(rows, []any{&fid, &reason, &lon, &lat, &repaired, &change}, func() error {
+	n, err := pgx.ForEachRow(rows, []any{&fid, &reason, &lon, &lat, &repaired, &change, &before, &after}, func() error {
 		row, file := l.rowOf(fid)
-		f := Finding{Row: row, File: file, Code: "geometry-invalid", Action: Refused, ZH: "几何无效：" + reasonZH(reason), EN: "invalid geometry: " + reason}
+		f := finding.Finding{Row: row, File: file, Code: "geometry-invalid", Action: finding.Refused, ZH: "几何无效：" + reasonZH(reason), EN: "invalid geometry: " + reason}
 		if lon != nil && lat != nil {
 			f.Place = placeOf([4]float64{*lon, *lat, *lon, *lat})
 		}
 		switch {
 		case repaired:
-			f.Action = Repaired
+			f.Action, f.Before, f.After = finding.Repaired, before, after
 			f.ZH, f.EN = f.ZH+"，已修复", f.EN+"; repaired"
 			if change != nil {
 				f.ZH += fmt.Sprintf("，面积变化 %.4g%%", *change*100)
@@ -154,47 +147,6 @@ func (l *loader) mended() *postgis.SQL {
 		s.Raw("ST_Multi(ST_CollectionExtract(").Raw(valid).Raw(", ").Int(int64(d + 1)).Raw("))")
 	}
 	return s.Raw(")")
-}
-
-// finish indexes the table, measures it, and counts what will be published.
-func (l *loader) finish(ctx context.Context, tx pgx.Tx, table string) (*content, error) {
-	id := func() *postgis.SQL { return new(postgis.SQL).Ident("content", table) }
-	key := l.plan.settings.businessKey
-	statements := []*postgis.SQL{
-		new(postgis.SQL).Raw("ALTER TABLE ").Add(id()).Raw(" ADD PRIMARY KEY (fid)"),
-		new(postgis.SQL).Raw("CREATE INDEX ON ").Add(id()).Raw(" USING gist (geom)"),
-		// Tiles take the largest features first where not all fit.
-		new(postgis.SQL).Raw("CREATE INDEX ON ").Add(id()).Raw(" (span DESC, fid)"),
-	}
-	if key != "" {
-		statements = append(statements, new(postgis.SQL).Raw("CREATE UNIQUE INDEX ON ").Add(id()).Raw(" (").Ident(key).Raw(")"))
-	}
-	if column := l.plan.settings.timeColumn; column != "" {
-		statements = append(statements, new(postgis.SQL).Raw("CREATE INDEX ON ").Add(id()).Raw(" (").Ident(column).Raw(")"))
-	}
-	statements = append(statements, new(postgis.SQL).Raw("ANALYZE ").Add(id()))
-	for _, s := range statements {
-		if _, err := tx.Exec(ctx, s.String()); err != nil {
-			var p *pgconn.PgError
-			if errors.As(err, &p) && p.Code == "23505" {
-				return nil, problem.Wrap(err, problem.Invalid, "business-key-duplicate", key,
-					"业务主键有重复值："+p.Detail, "the business key has duplicate values: "+p.Detail)
-			}
-			return nil, fmt.Errorf("index: %w", err)
-		}
-	}
-	c := &content{geometry: l.plan.geometry, columns: l.plan.columns}
-	var box [4]*float64
-	s := new(postgis.SQL).Raw("SELECT count(*), min(ST_XMin(geom)), min(ST_YMin(geom)), max(ST_XMax(geom)), max(ST_YMax(geom)) FROM ").Add(id())
-	if err := tx.QueryRow(ctx, s.String()).Scan(&c.rows, &box[0], &box[1], &box[2], &box[3]); err != nil {
-		return nil, fmt.Errorf("measure: %w", err)
-	}
-	if c.rows == 0 {
-		return nil, problem.New(problem.Invalid, "nothing-to-publish", strings.Join(l.plan.Files, ", "),
-			"没有一行可以发布：全部被拒收，或文件没有数据。原因见报告", "not one row can be published: all were refused, or the files hold none. The report has the reasons")
-	}
-	c.extent = &catalog.Bounds{*box[0], *box[1], *box[2], *box[3]}
-	return c, nil
 }
 
 // reasonZH translates the reasons GEOS gives.

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"changde/catalog"
 	"changde/ingest/layer"
 )
 
@@ -37,31 +39,51 @@ type rowEncoder struct {
 	numeric *pgtype.Map
 }
 
-func newRowEncoder(fields []layer.Field) *rowEncoder {
+func newRowEncoder(columns []catalog.Column) *rowEncoder {
 	e := &rowEncoder{numeric: pgtype.NewMap()}
-	for _, f := range fields {
-		e.types = append(e.types, f.Type)
+	for _, c := range columns {
+		e.types = append(e.types, c.Type)
 	}
 	return e
 }
 
-// append adds one row: fid, the values, span, the geometry as EWKB.
-func (e *rowEncoder) append(dst []byte, fid int64, values []any, span float32, ewkb []byte) ([]byte, error) {
+// append adds one row: fid, the values, the geometry as EWKB (NULL when empty),
+// span, the hash of values and geometry, and op in a differential delivery.
+func (e *rowEncoder) append(dst []byte, fid int64, values []any, ewkb []byte, span float32, op byte) ([]byte, error) {
 	if len(values) != len(e.types) {
 		return dst, fmt.Errorf("row %d has %d values for %d fields", fid, len(values), len(e.types))
 	}
-	dst = binary.BigEndian.AppendUint16(dst, uint16(len(values)+3))
+	fields := len(values) + 4
+	if op != 0 {
+		fields++
+	}
+	dst = binary.BigEndian.AppendUint16(dst, uint16(fields))
 	dst = appendInt64(dst, fid)
+	content := len(dst)
 	var err error
 	for n, v := range values {
 		if dst, err = e.value(dst, e.types[n], v); err != nil {
 			return dst, fmt.Errorf("row %d, field %d: %w", fid, n+1, err)
 		}
 	}
+	if len(ewkb) == 0 {
+		dst = binary.BigEndian.AppendUint32(dst, math.MaxUint32)
+	} else {
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(ewkb)))
+		dst = append(dst, ewkb...)
+	}
+	// Half a SHA-256 tells whether a row changed: rows that differ agree in it once
+	// in 2^64.
+	sum := sha256.Sum256(dst[content:])
 	dst = binary.BigEndian.AppendUint32(dst, 4)
 	dst = binary.BigEndian.AppendUint32(dst, math.Float32bits(span))
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(ewkb)))
-	return append(dst, ewkb...), nil
+	dst = binary.BigEndian.AppendUint32(dst, 8)
+	dst = append(dst, sum[:8]...)
+	if op != 0 {
+		dst = binary.BigEndian.AppendUint32(dst, 1)
+		dst = append(dst, op)
+	}
+	return dst, nil
 }
 
 func appendInt64(dst []byte, v int64) []byte {

@@ -9,29 +9,35 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/twpayne/go-geom"
 
+	"changde/ingest/finding"
 	"changde/postgis"
 )
 
-// Action is what was done with the row of a finding.
-type Action string
+// ruleOf names the rule (domain 4.10) that a finding of the loader falls under.
+// What is not listed is a matter of reading the file, Q01.
+var ruleOf = map[string]string{
+	"geometry-type": "Q02",
+	"outside-box":   "Q03", "coordinates-not-finite": "Q03",
+	"geometry-missing": "Q04", "geometry-invalid": "Q04", "ordinates-changed": "Q04", "geometry-unstorable": "Q04", "geometry-corrupt": "Q04",
+	"insert-present": "Q12", "update-missing": "Q12", "delete-missing": "Q12", "key-duplicate": "Q12", "key-missing": "Q12",
+	"change-flag": "Q12", "count-changed": "Q20", "area-changed": "Q20",
+}
 
-// The actions.
-const (
-	Refused  Action = "refused"  // the row is not in the release
-	Repaired Action = "repaired" // its geometry was mended
-	Noted    Action = "noted"    // it is in the release as the finding says
-)
-
-// Finding is one thing about one row that the sender must be told.
-type Finding struct {
-	Row    int64       `json:"row"` // in the file, from 1
-	File   string      `json:"file,omitempty"`
-	Code   string      `json:"code"`
-	Action Action      `json:"action"`
-	Field  string      `json:"field,omitempty"`
-	ZH     string      `json:"zh"`
-	EN     string      `json:"en"`
-	Place  *[2]float64 `json:"place,omitempty"` // longitude, latitude
+// graded gives a finding of the loader its rule and severity.
+func graded(f finding.Finding) finding.Finding {
+	if f.Rule == "" {
+		f.Rule = ruleOf[f.Code]
+	}
+	if f.Rule == "" {
+		f.Rule = "Q01"
+	}
+	if f.Severity == "" {
+		f.Severity = finding.Warn
+		if f.Action == finding.Refused {
+			f.Severity = finding.Error
+		}
+	}
+	return f
 }
 
 // findings collects a delivery's findings from several goroutines: rows are
@@ -39,41 +45,43 @@ type Finding struct {
 type findings struct {
 	mutex  sync.Mutex
 	max    int
-	kept   []Finding
-	counts map[Action]int64
+	kept   []finding.Finding
+	counts map[finding.Action]int64
 	codes  map[string]int64
+	grades map[finding.Severity]int64
 }
 
 func newFindings(max int) *findings {
-	return &findings{max: max, counts: make(map[Action]int64), codes: make(map[string]int64)}
+	return &findings{
+		max: max, counts: make(map[finding.Action]int64), codes: make(map[string]int64), grades: make(map[finding.Severity]int64),
+	}
 }
 
 // add takes all that was found of one row at once. The row counts once, under
 // the gravest action.
-func (f *findings) add(row ...Finding) {
+func (f *findings) add(row ...finding.Finding) {
 	if len(row) == 0 {
 		return
 	}
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	gravest := Noted
+	gravest := finding.Noted
 	for _, found := range row {
-		if found.Action == Refused || found.Action == Repaired && gravest == Noted {
+		found = graded(found)
+		if found.Action == finding.Refused || found.Action == finding.Repaired && gravest == finding.Noted {
 			gravest = found.Action
 		}
 		f.codes[found.Code]++
+		f.grades[found.Severity]++
 		if len(f.kept) >= f.max {
 			continue
-		}
-		if found.File != "" {
-			found.ZH, found.EN = found.File+"："+found.ZH, found.File+": "+found.EN
 		}
 		f.kept = append(f.kept, found)
 	}
 	f.counts[gravest]++
 }
 
-func (f *findings) count(a Action) int64 {
+func (f *findings) count(a finding.Action) int64 {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
 	return f.counts[a]
@@ -85,7 +93,7 @@ func (f *findings) save(ctx context.Context, tx pgx.Tx, delivery int64) error {
 	defer f.mutex.Unlock()
 	sort.SliceStable(f.kept, func(i, j int) bool { return f.kept[i].Row < f.kept[j].Row })
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"changde", "findings"},
-		[]string{"delivery", "n", "row_number", "code", "action", "field", "reason_zh", "reason_en", "place"},
+		[]string{"delivery", "n", "row_number", "file", "rule", "code", "severity", "action", "field", "reason_zh", "reason_en", "before", "after", "place"},
 		pgx.CopyFromSlice(len(f.kept), func(n int) ([]any, error) {
 			k := f.kept[n]
 			var place []byte
@@ -96,7 +104,10 @@ func (f *findings) save(ctx context.Context, tx pgx.Tx, delivery int64) error {
 					return nil, err
 				}
 			}
-			return []any{delivery, int32(n + 1), k.Row, k.Code, string(k.Action), cleanText(k.Field), cleanText(k.ZH), cleanText(k.EN), place}, nil
+			return []any{
+				delivery, int32(n + 1), k.Row, cleanText(k.File), k.Rule, k.Code, string(k.Severity), string(k.Action), cleanText(k.Field),
+				cleanText(k.ZH), cleanText(k.EN), cleanText(k.Before), cleanText(k.After), place,
+			}, nil
 		}))
 	if err != nil {
 		return fmt.Errorf("save findings of delivery %d: %w", delivery, err)

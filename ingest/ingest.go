@@ -3,9 +3,11 @@
 package ingest
 
 import (
+	"context"
 	"log/slog"
 	"os"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"changde/catalog"
@@ -16,13 +18,40 @@ type Config struct {
 	City catalog.City
 	// TempDir holds unpacked archives while they are read. Default os.TempDir().
 	TempDir string
-	// Keep is how many different contents of a dataset are kept for rollback, the
-	// current one included. Default 5.
+	// Keep is how many different contents of a dataset are kept for rollback and for
+	// reading as of then, the current one included. A release that changes rows in
+	// place makes no other content. Default 0, which keeps all.
 	Keep int
 	// MaxFindings bounds the findings kept for one delivery; beyond it they are
 	// only counted. Default 100,000.
 	MaxFindings int
-	Log         *slog.Logger // default slog.Default()
+	// Enqueue hands a job to the workers, in the transaction that makes it. Nil:
+	// there are none, and only what is done at once can be done.
+	Enqueue func(ctx context.Context, tx pgx.Tx, job Job) error
+	Log     *slog.Logger // default slog.Default()
+}
+
+// Job is work for a worker: one of its members is set.
+type Job struct {
+	Delivery int64    // process a delivery that was received
+	Priority int      // of a delivery, 1 first to 4
+	Decision int64    // carry out a decision
+	Released *Release // tell the subscribers of a release
+}
+
+// Release is the news of a release.
+type Release struct {
+	Dataset  string `json:"dataset"`
+	Release  int    `json:"release"`
+	Revision int64  `json:"revision"`
+}
+
+// announce makes the job that tells subscribers.
+func (i *Ingester) announce(ctx context.Context, tx pgx.Tx, dataset string, release int, revision int64) error {
+	if i.config.Enqueue == nil {
+		return nil
+	}
+	return i.config.Enqueue(ctx, tx, Job{Released: &Release{dataset, release, revision}})
 }
 
 // Ingester loads deliveries. It is safe for several goroutines and several
@@ -37,9 +66,6 @@ type Ingester struct {
 func New(pool *pgxpool.Pool, config Config) *Ingester {
 	if config.TempDir == "" {
 		config.TempDir = os.TempDir()
-	}
-	if config.Keep <= 0 {
-		config.Keep = 5
 	}
 	if config.MaxFindings <= 0 {
 		config.MaxFindings = 100_000
@@ -59,18 +85,38 @@ const (
 	Refuse Policy = "refuse" // left out, with a finding
 )
 
+// Mode says what a delivery's rows are.
+type Mode string
+
+// The modes.
+const (
+	Full    Mode = "full"    // all rows of the dataset
+	Changes Mode = "changes" // rows inserted, updated and deleted, as a field says
+	Append  Mode = "append"  // rows that come to those there are
+)
+
 // Request is one delivery to one dataset. Files are what the sender sent: an
 // archive, a GeoPackage, a GeoJSON, a .shp with its companions; several files of
-// one layer (map sheets) are read one after the other.
+// one layer (map sheets) are read one after the other. Its JSON form is what a
+// delivery that waits keeps of it.
 type Request struct {
-	Files    []string
-	Dataset  string
-	Sender   string // organisation, may be empty
-	Layer    string // which layer, when the files hold several
-	Encoding string // overrules the evidence, may be empty
-	EPSG     int    // overrules the evidence, 0 for none
-	Policy   Policy // default Repair
-	Settings Settings
+	Files    []string `json:"-"`
+	Dataset  string   `json:"dataset,omitempty"`
+	Sender   string   `json:"sender,omitempty"`   // organisation, may be empty
+	Layer    string   `json:"layer,omitempty"`    // which layer, when the files hold several
+	Encoding string   `json:"encoding,omitempty"` // overrules the evidence, may be empty
+	EPSG     int      `json:"crs,omitempty"`      // overrules the evidence, 0 for none
+	Policy   Policy   `json:"invalid,omitempty"`  // default Repair
+	Mode     Mode     `json:"mode,omitempty"`     // default Full
+	// ChangeField holds I, U or D (or 增, 改, 删) in a delivery of Changes. Empty
+	// looks for the usual names.
+	ChangeField string `json:"changeField,omitempty"`
+	Actor       string `json:"actor,omitempty"`    // who delivers: a key's id, or a login of the console
+	Document    string `json:"document,omitempty"` // number of the covering letter (文号)
+	Note        string `json:"note,omitempty"`
+	// Confirm accepts changes beyond the usual (Q20) beforehand.
+	Confirm  bool     `json:"confirm,omitempty"`
+	Settings Settings `json:"settings,omitzero"`
 }
 
 // NoColumn takes the place of a column's name in Settings to say that there is
@@ -80,13 +126,20 @@ const NoColumn = "-"
 // Settings describe the dataset. On the first delivery they create it; later a
 // field that is set replaces the stored one.
 type Settings struct {
-	TitleZH, TitleEN, Description string
-	Owner                         string // organisation
-	Sharing                       catalog.Sharing
-	BusinessKey                   string
-	Label, Class, TimeColumn      string
-	Attribution                   string
-	Synthetic                     *bool
-	Box                           *catalog.Bounds
-	Aliases                       map[string]string // column titles by column name
+	TitleZH     string            `json:"titleZh,omitempty"`
+	TitleEN     string            `json:"titleEn,omitempty"`
+	Description string            `json:"description,omitempty"`
+	Owner       string            `json:"owner,omitempty"` // organisation
+	Sharing     catalog.Sharing   `json:"sharing,omitempty"`
+	BusinessKey string            `json:"businessKey,omitempty"`
+	Label       string            `json:"label,omitempty"`
+	Class       string            `json:"class,omitempty"`
+	TimeColumn  string            `json:"timeColumn,omitempty"`
+	Attribution string            `json:"attribution,omitempty"`
+	Synthetic   *bool             `json:"synthetic,omitempty"`
+	Box         *catalog.Bounds   `json:"box,omitempty"`
+	Aliases     map[string]string `json:"aliases,omitempty"` // column titles by column name
+	Profile     string            `json:"profile,omitempty"` // layer standard, NoColumn for none
+	Approval    catalog.Approval  `json:"approval,omitempty"`
+	Editable    *bool             `json:"editable,omitempty"`
 }

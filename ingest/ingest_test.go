@@ -15,6 +15,7 @@ import (
 
 	"changde/catalog"
 	"changde/ingest"
+	"changde/postgis"
 	"changde/postgis/postgistest"
 	"changde/problem"
 )
@@ -37,9 +38,11 @@ func setup(t testing.TB) bundle {
 	return bundle{t, pool, ingest.New(pool, ingest.Config{City: changde, TempDir: t.TempDir(), Keep: 3})}
 }
 
-// deliver plans and runs a request that is expected to succeed.
+// deliver plans and runs a request that is expected to succeed; changes of any
+// size are confirmed.
 func (b bundle) deliver(r ingest.Request) *ingest.Report {
 	b.Helper()
+	r.Confirm = true
 	report, err := b.try(r)
 	if err != nil {
 		b.Fatalf("deliver %v: %v", r.Files, err)
@@ -176,7 +179,7 @@ func TestFailedFirstDeliverySettlesNothing(t *testing.T) {
 	if got := b.rows(`SELECT title_zh, sharing FROM changde.datasets WHERE id = 'p'`); got != "p internal" {
 		t.Errorf("the dataset is %q", got)
 	}
-	if _, err := b.Rollback(t.Context(), "p", 0, ""); !problem.Is(err, problem.Conflict) || !strings.Contains(err.Error(), "第一版") {
+	if _, err := b.Rollback(t.Context(), "p", 0, ingest.Decider{}); !problem.Is(err, problem.Conflict) || !strings.Contains(err.Error(), "第一版") {
 		t.Errorf("rollback of the first release: %v", err)
 	}
 }
@@ -225,7 +228,7 @@ func TestReleasesKeepTheirSharing(t *testing.T) {
 	if diff := cmp.Diff([]int{2}, seen()); diff != "" {
 		t.Errorf("everybody sees releases (-want +got):\n%s", diff)
 	}
-	if _, err := b.Rollback(t.Context(), "p", 1, ""); err != nil {
+	if _, err := b.Rollback(t.Context(), "p", 1, ingest.Decider{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := seen(); got != nil {
@@ -301,34 +304,34 @@ func TestRollbackAndRetention(t *testing.T) {
 	for n := 1; n <= 3; n++ {
 		b.deliver(ingest.Request{Files: []string{points(t, n)}, Dataset: "p"})
 	}
-	if n, err := b.Rollback(t.Context(), "p", 0, "常政发〔2012〕1号"); err != nil || n != 4 {
+	if n, err := b.Rollback(t.Context(), "p", 0, ingest.Decider{Note: "常政发〔2012〕1号"}); err != nil || n != 4 {
 		t.Fatalf("rollback: release %d, %v", n, err)
 	}
 	if got := count(); got != "2" {
 		t.Errorf("after rollback %s rows, want 2", got)
 	}
-	if _, err := b.Rollback(t.Context(), "p", 0, ""); err != nil {
+	if _, err := b.Rollback(t.Context(), "p", 0, ingest.Decider{}); err != nil {
 		t.Fatalf("roll the rollback back: %v", err)
 	}
 	if got := count(); got != "3" {
 		t.Errorf("after rolling the rollback back %s rows, want 3", got)
 	}
-	if _, err := b.Rollback(t.Context(), "p", 1, ""); err != nil {
+	if _, err := b.Rollback(t.Context(), "p", 1, ingest.Decider{}); err != nil {
 		t.Fatalf("rollback to release 1: %v", err)
 	}
 	for n := 4; n <= 6; n++ {
 		b.deliver(ingest.Request{Files: []string{points(t, n)}, Dataset: "p"})
 	}
-	if _, err := b.Rollback(t.Context(), "p", 2, ""); !problem.Is(err, problem.Conflict) {
+	if _, err := b.Rollback(t.Context(), "p", 2, ingest.Decider{}); !problem.Is(err, problem.Conflict) {
 		t.Errorf("rollback to a release whose content is dropped: %v", err)
 	}
-	if _, err := b.Rollback(t.Context(), "p", 99, ""); !problem.Is(err, problem.Conflict) {
+	if _, err := b.Rollback(t.Context(), "p", 99, ingest.Decider{}); !problem.Is(err, problem.Conflict) {
 		t.Errorf("rollback to a release that never was: %v", err)
 	}
-	if _, err := b.Rollback(t.Context(), "nothing", 0, ""); !problem.Is(err, problem.NotFound) {
+	if _, err := b.Rollback(t.Context(), "nothing", 0, ingest.Decider{}); !problem.Is(err, problem.NotFound) {
 		t.Errorf("rollback of no dataset: %v", err)
 	}
-	if got := b.rows(`SELECT count(*) FROM pg_tables WHERE schemaname = 'content'`); got != "3" {
+	if got := b.rows(`SELECT count(*) FROM pg_tables WHERE schemaname = 'content' AND tablename NOT LIKE '%\_h'`); got != "3" {
 		t.Errorf("%s contents are kept, want 3", got)
 	}
 	if got := b.rows(`SELECT release, revision FROM changde.datasets WHERE id = 'p'`); got != "9 9" {
@@ -370,8 +373,8 @@ func TestReaderKeepsItsRelease(t *testing.T) {
 		t.Fatal("the dataset is not in the catalog")
 	}
 	b.deliver(ingest.Request{Files: []string{points(t, 5)}, Dataset: "p"})
-	relation := pgx.Identifier(d.Current.Relation[:]).Sanitize()
-	if got := b.rows(`SELECT count(*) FROM ` + relation); got != "2" || d.Current.Rows != 2 {
+	q := d.Current.From(new(postgis.SQL).Raw("SELECT count(*)"))
+	if got := b.rows(q.String()); got != "2" || d.Current.Rows != 2 {
 		t.Errorf("the held release has %s rows, want 2", got)
 	}
 }
@@ -388,7 +391,7 @@ func TestTwoDeliveriesAtOnce(t *testing.T) {
 	for n := range 2 {
 		path := points(t, 10+n)
 		go func() {
-			_, err := b.try(ingest.Request{Files: []string{path}, Dataset: "p"})
+			_, err := b.try(ingest.Request{Files: []string{path}, Dataset: "p", Confirm: true})
 			failed <- err
 		}()
 	}
@@ -400,8 +403,8 @@ func TestTwoDeliveriesAtOnce(t *testing.T) {
 	if got := b.rows(`SELECT release, revision FROM changde.datasets WHERE id = 'p'`); got != "3 3" {
 		t.Errorf("release and revision %s, want 3 3", got)
 	}
-	if got := b.rows(`SELECT count(DISTINCT relation) FROM changde.releases WHERE dataset = 'p'`); got != "3" {
-		t.Errorf("%s contents, want 3", got)
+	if got := b.rows(`SELECT count(*) = (SELECT rows FROM changde.releases WHERE dataset = 'p' AND release = 3) FROM data.p`); got != "true" {
+		t.Error("the current rows are not those of the last release")
 	}
 }
 
@@ -428,7 +431,7 @@ func TestCancelledRunLeavesNothing(t *testing.T) {
 	if got := b.rows(`SELECT state FROM changde.deliveries ORDER BY id`); got != "released\nfailed" {
 		t.Errorf("deliveries are %q", got)
 	}
-	if got := b.rows(`SELECT count(*) FROM pg_tables WHERE schemaname = 'content'`); got != "1" {
-		t.Errorf("%s content tables, want 1", got)
+	if got := b.rows(`SELECT string_agg(tablename, ' ' ORDER BY tablename) FROM pg_tables WHERE schemaname = 'content'`); got != "p_d1 p_d1_h" {
+		t.Errorf("content tables are %s, want those of release 1", got)
 	}
 }

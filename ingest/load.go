@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,7 @@ import (
 
 	"changde/catalog"
 	"changde/ingest/crs"
+	"changde/ingest/finding"
 	"changde/ingest/layer"
 	"changde/postgis"
 	"changde/problem"
@@ -41,6 +43,8 @@ type loader struct {
 	found      *findings
 	progress   func(Progress)
 	sheets     []sheet
+	gist       bool // the staged table has its spatial index
+	indexed    bool // it has what readers need
 }
 
 // sheet is where a file's rows begin among the fids.
@@ -90,7 +94,7 @@ func (l *loader) load(ctx context.Context, tx pgx.Tx, table string) (read int64,
 	})
 	for range workers {
 		group.Go(func() error {
-			encoder := newRowEncoder(l.plan.delivery.sources[0].fields)
+			encoder := newRowEncoder(l.plan.columns)
 			var ewkb []byte
 			for b := range work {
 				var c chunk
@@ -229,25 +233,58 @@ func size(f *layer.Feature) int {
 func (l *loader) encode(b *batch, encoder *rowEncoder, ewkb []byte) (chunk, []byte) {
 	var c chunk
 	for _, f := range b.features {
-		g, span, ok := l.accept(b, f)
+		op, values, ok := l.operation(b, f)
 		if !ok {
 			continue
 		}
-		var err error
-		if ewkb, err = postgis.AppendEWKB(ewkb[:0], g, l.srid); err != nil {
-			l.refuse(b, f, "geometry-unstorable", "几何无法存入数据库："+err.Error(), "the geometry cannot be stored: "+err.Error())
+		g, span, ok := l.accept(b, f, op)
+		if !ok {
 			continue
 		}
-		if c.bytes, c.err = encoder.append(c.bytes, b.base+f.Row, f.Values, span, ewkb); c.err != nil {
+		ewkb = ewkb[:0]
+		if g != nil {
+			var err error
+			if ewkb, err = postgis.AppendEWKB(ewkb, g, l.srid); err != nil {
+				l.refuse(b, f, "geometry-unstorable", "几何无法存入数据库："+err.Error(), "the geometry cannot be stored: "+err.Error())
+				continue
+			}
+		}
+		if c.bytes, c.err = encoder.append(c.bytes, b.base+f.Row, values, ewkb, span, op); c.err != nil {
 			return c, ewkb
 		}
 	}
 	return c, ewkb
 }
 
+// operations are the ways in which a row of a differential delivery says what it is.
+var operations = map[string]byte{
+	"i": 'I', "u": 'U', "d": 'D', "insert": 'I', "update": 'U', "delete": 'D', "a": 'I', "m": 'U', "add": 'I', "modify": 'U',
+	"增": 'I', "改": 'U', "删": 'D', "新增": 'I', "增加": 'I', "变更": 'U', "修改": 'U', "删除": 'D', "灭失": 'D',
+}
+
+// operation gives what a row of a differential delivery does, 0 in others, and
+// the values without the field that says so.
+func (l *loader) operation(b *batch, f *layer.Feature) (op byte, values []any, ok bool) {
+	at := l.plan.changeField
+	if at < 0 || at >= len(f.Values) {
+		return 0, f.Values, true
+	}
+	given := strings.TrimSpace(fmt.Sprint(f.Values[at]))
+	op = operations[strings.ToLower(given)]
+	if op == 0 {
+		l.refuse(b, f, "change-flag", fmt.Sprintf("变更标识 %q 不是 I、U、D（增、改、删）", cut(given, 100)), fmt.Sprintf("the change flag %q is none of I, U, D", cut(given, 100)))
+		return 0, nil, false
+	}
+	return op, slices.Delete(slices.Clone(f.Values), at, at+1), true
+}
+
 // accept brings a row's geometry into the column's type and CRS, or refuses the
-// row; what a person must be told of the row is found in either case.
-func (l *loader) accept(b *batch, f *layer.Feature) (geom.T, float32, bool) {
+// row; what a person must be told of the row is found in either case. A row that
+// deletes needs no geometry.
+func (l *loader) accept(b *batch, f *layer.Feature, op byte) (geom.T, float32, bool) {
+	if op == 'D' {
+		return nil, 0, true
+	}
 	r := row{loader: l, feature: f, file: b.file}
 	g, span, ok := r.examine()
 	l.found.add(r.found...)
@@ -255,7 +292,7 @@ func (l *loader) accept(b *batch, f *layer.Feature) (geom.T, float32, bool) {
 }
 
 func (l *loader) refuse(b *batch, f *layer.Feature, code, zh, en string) {
-	l.found.add(Finding{Row: f.Row, File: b.file, Code: code, Action: Refused, ZH: zh, EN: en})
+	l.found.add(finding.Finding{Row: f.Row, File: b.file, Code: code, Action: finding.Refused, ZH: zh, EN: en})
 }
 
 // row is one row under examination.
@@ -263,19 +300,19 @@ type row struct {
 	*loader
 	feature *layer.Feature
 	file    string
-	found   []Finding
+	found   []finding.Finding
 }
 
-func (r *row) tell(action Action, code, zh, en string, place *[2]float64) {
-	r.found = append(r.found, Finding{Row: r.feature.Row, File: r.file, Code: code, Action: action, ZH: zh, EN: en, Place: place})
+func (r *row) tell(action finding.Action, code, zh, en string, place *[2]float64) {
+	r.found = append(r.found, finding.Finding{Row: r.feature.Row, File: r.file, Code: code, Action: action, ZH: zh, EN: en, Place: place})
 }
 
 func (r *row) examine() (_ geom.T, span float32, ok bool) {
 	lost := false
 	for _, fault := range r.feature.Faults {
-		action := Noted
+		action := finding.Noted
 		if fault.Lost {
-			action, lost = Refused, true
+			action, lost = finding.Refused, true
 		}
 		r.tell(action, fault.Code, fault.ZH, fault.EN, nil)
 		r.found[len(r.found)-1].Field = fault.Field
@@ -285,19 +322,19 @@ func (r *row) examine() (_ geom.T, span float32, ok bool) {
 	}
 	given := r.feature.Geom
 	if given == nil || given.Empty() {
-		r.tell(Refused, "geometry-missing", "该行没有几何", "the row has no geometry", nil)
+		r.tell(finding.Refused, "geometry-missing", "该行没有几何", "the row has no geometry", nil)
 		return nil, 0, false
 	}
 	g, fits := fit(given, r.plan.geometry)
 	if !fits {
-		r.tell(Refused, "geometry-type",
+		r.tell(finding.Refused, "geometry-type",
 			fmt.Sprintf("几何类型 %s 与图层类型 %s 不符", typeName(given), r.plan.geometry),
 			fmt.Sprintf("the geometry is a %s in a layer of %s", typeName(given), r.plan.geometry), nil)
 		return nil, 0, false
 	}
 	g, changed := layer.Layout(g, r.plan.z)
 	if changed {
-		r.tell(Noted, "ordinates-changed", "坐标维数与图层不同：缺少的高程记为 0，多余的 M 值舍去",
+		r.tell(finding.Noted, "ordinates-changed", "坐标维数与图层不同：缺少的高程记为 0，多余的 M 值舍去",
 			"the row's dimensions differ from the layer's: a missing height becomes 0, an M value is dropped", nil)
 	}
 	stored := extent(g)
@@ -311,7 +348,7 @@ func (r *row) examine() (_ geom.T, span float32, ok bool) {
 	})
 	if !r.inGo {
 		if !finite(stored) {
-			r.tell(Refused, "coordinates-not-finite", "坐标含 NaN 或无穷大", "a coordinate is NaN or infinite", nil)
+			r.tell(finding.Refused, "coordinates-not-finite", "坐标含 NaN 或无穷大", "a coordinate is NaN or infinite", nil)
 			return nil, 0, false
 		}
 		return g, 0, true
@@ -320,7 +357,7 @@ func (r *row) examine() (_ geom.T, span float32, ok bool) {
 	box := r.plan.box
 	if !box.Contains(e[0], e[1]) || !box.Contains(e[2], e[3]) {
 		zh, en := outside(stored, e, box)
-		r.tell(Refused, "outside-box", zh, en, placeOf(e))
+		r.tell(finding.Refused, "outside-box", zh, en, placeOf(e))
 		return nil, 0, false
 	}
 	return g, float32(math.Max(e[2]-e[0], e[3]-e[1])), true
@@ -371,10 +408,12 @@ func (l *loader) tableSQL(table string) string {
 		s.Raw(", ").Ident(c.Name).Raw(" ")
 		catalog.AppendType(s, c.Type)
 	}
-	s.Raw(", span real NOT NULL, geom ")
+	s.Raw(", geom ")
 	geometryType(s, l.plan.geometry, l.plan.z, l.srid)
-	s.Raw(" NOT NULL)")
-	return s.String()
+	if l.plan.changeField >= 0 {
+		return s.Raw(", span real NOT NULL, hash bigint, op text NOT NULL)").String()
+	}
+	return s.Raw(" NOT NULL, span real NOT NULL, hash bigint)").String()
 }
 
 func (l *loader) copySQL(table string) string {

@@ -16,8 +16,8 @@ import (
 // maxColumns bounds a dataset's attributes; PostgreSQL's own bound is 1,600.
 const maxColumns = 1000
 
-// Decision is something the plan settled, with its reason.
-type Decision struct {
+// Choice is something the plan settled, with its reason.
+type Choice struct {
 	Value string `json:"value"`
 	ZH    string `json:"zh"`
 	EN    string `json:"en"`
@@ -49,12 +49,12 @@ type Plan struct {
 	SHA256   string       `json:"sha256"`
 	Layers   []string     `json:"layers"`
 	Rows     int64        `json:"rows"` // as the files declare
-	Format   Decision     `json:"format"`
-	Encoding Decision     `json:"encoding"`
-	CRS      Decision     `json:"crs"`
-	Geometry Decision     `json:"geometry"`
-	Policy   Decision     `json:"policy"`
-	Target   Decision     `json:"target"`
+	Format   Choice       `json:"format"`
+	Encoding Choice       `json:"encoding"`
+	CRS      Choice       `json:"crs"`
+	Geometry Choice       `json:"geometry"`
+	Policy   Choice       `json:"policy"`
+	Target   Choice       `json:"target"`
 	Columns  []ColumnPlan `json:"columns"`
 	Notes    []Note       `json:"notes"`
 
@@ -67,6 +67,10 @@ type Plan struct {
 	z        bool
 	columns  []catalog.Column
 	settings datasetSettings
+	drift    []Note // fields that differ from the current release's
+	// changeField is the index of the field that says what a row of Changes does, -1
+	// in other modes. It is no column.
+	changeField int
 }
 
 // Close removes the files unpacked for the plan. It may be called twice.
@@ -77,6 +81,9 @@ func (p *Plan) Close() error { return p.delivery.close() }
 func (i *Ingester) Plan(ctx context.Context, r Request) (_ *Plan, err error) {
 	if r.Policy == "" {
 		r.Policy = Repair
+	}
+	if r.Mode == "" {
+		r.Mode = Full
 	}
 	settings, err := i.settings(ctx, r)
 	if err != nil {
@@ -105,18 +112,27 @@ func (i *Ingester) Plan(ctx context.Context, r Request) (_ *Plan, err error) {
 			p.note(n.ZH, n.EN)
 		}
 	}
-	p.Format = Decision{Value: first.format, ZH: "文件 " + fileList(d.sources), EN: "file " + fileList(d.sources)}
+	p.Format = Choice{Value: first.format, ZH: "文件 " + fileList(d.sources), EN: "file " + fileList(d.sources)}
 	if err := p.identify(i.config.City); err != nil {
 		return nil, err
 	}
 	if err := i.transformable(ctx, p.epsg); err != nil {
 		return nil, err
 	}
+	if err := p.findChangeField(first.fields); err != nil {
+		return nil, err
+	}
 	if err := p.mapColumns(first.fields); err != nil {
 		return nil, err
 	}
+	if r.Mode != Full && settings.release > 0 {
+		p.geometry, p.z = settings.geometry, settings.z // the rows go into the table there is
+	}
 	p.decideGeometry()
 	p.describeTarget()
+	if err := p.checkMode(); err != nil {
+		return nil, err
+	}
 	if r.Encoding != "" && first.format != formatShapefile {
 		p.note(fmt.Sprintf("%s 的编码由格式规定，未采用 --encoding %s", first.format, r.Encoding), fmt.Sprintf("the format settles the encoding of %s; --encoding %s is not used", first.format, r.Encoding))
 	}
@@ -152,7 +168,7 @@ func (p *Plan) identify(city catalog.City) error {
 		}
 		if n == 0 {
 			p.epsg, p.swapped = choice.EPSG, choice.Swapped
-			p.CRS = Decision{Value: fmt.Sprintf("EPSG:%d %s", choice.EPSG, choice.Name), ZH: choice.ZH, EN: choice.EN}
+			p.CRS = Choice{Value: fmt.Sprintf("EPSG:%d %s", choice.EPSG, choice.Name), ZH: choice.ZH, EN: choice.EN}
 			continue
 		}
 		if choice.EPSG != p.epsg || choice.Swapped != p.swapped {
@@ -211,6 +227,10 @@ func (p *Plan) mapColumns(fields []layer.Field) error {
 		taken[name] = true
 	}
 	for n, f := range fields {
+		if n == p.changeField {
+			p.Columns = append(p.Columns, ColumnPlan{Field: f.Name, ZH: "变更标识，不入库", EN: "says what the row does; not stored"})
+			continue
+		}
 		c := ColumnPlan{Field: f.Name, Column: columnName(f.Name, n, taken), Type: f.Type.String()}
 		taken[strings.ToLower(c.Column)] = true
 		if c.Column != f.Name {
@@ -256,51 +276,66 @@ func (p *Plan) decideGeometry() {
 	if p.z {
 		value += " Z"
 	}
-	p.Geometry = Decision{Value: value, ZH: "按文件声明的几何类型；单部件并入多部件类型，一列一型", EN: "as the file declares; single parts go into the multi type, one type for the column"}
+	p.Geometry = Choice{Value: value, ZH: "按文件声明的几何类型；单部件并入多部件类型，一列一型", EN: "as the file declares; single parts go into the multi type, one type for the column"}
 	if p.geometry == "Geometry" {
 		p.Geometry.ZH, p.Geometry.EN = "图层含不同维数的几何，按通用类型存放", "the layer mixes dimensions; the general type takes them"
 	}
 	if p.request.Policy == Repair {
-		p.Policy = Decision{Value: string(Repair), ZH: "无效几何用 ST_MakeValid（结构法）修复并逐行记入报告；修复后为空则拒收", EN: "invalid geometry is mended by ST_MakeValid (structure) with a report line; refused when nothing is left"}
+		p.Policy = Choice{Value: string(Repair), ZH: "无效几何用 ST_MakeValid（结构法）修复并逐行记入报告；修复后为空则拒收", EN: "invalid geometry is mended by ST_MakeValid (structure) with a report line; refused when nothing is left"}
 	} else {
-		p.Policy = Decision{Value: string(Refuse), ZH: "无效几何拒收并逐行记入报告", EN: "invalid geometry is refused with a report line"}
+		p.Policy = Choice{Value: string(Refuse), ZH: "无效几何拒收并逐行记入报告", EN: "invalid geometry is refused with a report line"}
 	}
 }
 
 func (p *Plan) describeTarget() {
 	s := p.settings
 	if s.release == 0 {
-		p.Target = Decision{Value: p.Dataset, ZH: fmt.Sprintf("第一版，共享方式 %s", s.sharing), EN: fmt.Sprintf("first release, sharing %s", s.sharing)}
+		p.Target = Choice{Value: p.Dataset, ZH: fmt.Sprintf("第一版，共享方式 %s", s.sharing), EN: fmt.Sprintf("first release, sharing %s", s.sharing)}
 		return
 	}
-	p.Target = Decision{
-		Value: p.Dataset,
-		ZH:    fmt.Sprintf("整体替换当前第 %d 版（%d 行），旧版保留可回退", s.release, s.rows),
-		EN:    fmt.Sprintf("replaces release %d (%d rows) as a whole; it is kept for rollback", s.release, s.rows),
+	p.Target = Choice{Value: p.Dataset}
+	switch p.request.Mode {
+	case Changes:
+		p.Target.ZH = fmt.Sprintf("对当前第 %d 版（%d 行）增、改、删", s.release, s.rows)
+		p.Target.EN = fmt.Sprintf("inserts, updates and deletes rows of release %d (%d rows)", s.release, s.rows)
+	case Append:
+		p.Target.ZH = fmt.Sprintf("追加到当前第 %d 版（%d 行）", s.release, s.rows)
+		p.Target.EN = fmt.Sprintf("appends to release %d (%d rows)", s.release, s.rows)
+	default:
+		p.Target.ZH = fmt.Sprintf("全量交付，取代当前第 %d 版（%d 行）；变化不多时只写入变化的行，旧版随时可查可回退", s.release, s.rows)
+		p.Target.EN = fmt.Sprintf("all rows, in place of release %d (%d rows); where little changed only that is written; the old one can be read and restored", s.release, s.rows)
 	}
-	if s.geometry != p.geometry {
-		p.note(fmt.Sprintf("几何类型改变：%s → %s", s.geometry, p.geometry), fmt.Sprintf("the geometry type changes: %s → %s", s.geometry, p.geometry))
+	p.drift = s.driftTo(p.geometry, p.columns)
+	p.Notes = append(p.Notes, p.drift...)
+	if s.sha256 == p.SHA256 {
+		p.note(fmt.Sprintf("文件与当前第 %d 版的交付相同", s.release), fmt.Sprintf("the files are those of release %d", s.release))
+	}
+}
+
+// driftTo says how the delivery's fields differ from the current release's.
+func (s datasetSettings) driftTo(geometry string, columns []catalog.Column) []Note {
+	var out []Note
+	if s.geometry != geometry {
+		out = append(out, Note{ZH: fmt.Sprintf("几何类型改变：%s → %s", s.geometry, geometry), EN: fmt.Sprintf("the geometry type changes: %s → %s", s.geometry, geometry)})
 	}
 	before := make(map[string]catalog.Column)
 	for _, c := range s.columns {
 		before[c.Name] = c
 	}
-	for _, c := range p.columns {
+	for _, c := range columns {
 		old, ok := before[c.Name]
 		delete(before, c.Name)
 		switch {
 		case !ok:
-			p.note("新增字段 "+c.Name, "added field "+c.Name)
+			out = append(out, Note{ZH: "新增字段 " + c.Name, EN: "added field " + c.Name})
 		case old.Type != c.Type:
-			p.note(fmt.Sprintf("字段 %s 类型改变：%s → %s", c.Name, old.Type, c.Type), fmt.Sprintf("field %s changes type: %s → %s", c.Name, old.Type, c.Type))
+			out = append(out, Note{ZH: fmt.Sprintf("字段 %s 类型改变：%s → %s", c.Name, old.Type, c.Type), EN: fmt.Sprintf("field %s changes type: %s → %s", c.Name, old.Type, c.Type)})
 		}
 	}
 	for _, c := range s.columns {
 		if _, gone := before[c.Name]; gone {
-			p.note("当前版有而本次没有的字段 "+c.Name, "field of the current release that this delivery lacks: "+c.Name)
+			out = append(out, Note{ZH: "当前版有而本次没有的字段 " + c.Name, EN: "field of the current release that this delivery lacks: " + c.Name})
 		}
 	}
-	if s.sha256 == p.SHA256 {
-		p.note(fmt.Sprintf("文件与当前第 %d 版的交付相同", s.release), fmt.Sprintf("the files are those of release %d", s.release))
-	}
+	return out
 }

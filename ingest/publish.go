@@ -2,8 +2,10 @@ package ingest
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -31,21 +33,25 @@ func describe(ctx context.Context, tx pgx.Tx, dataset string, set Settings) erro
 	if set.Box != nil {
 		box = set.Box[:]
 	}
-	_, err := tx.Exec(ctx, `
-		UPDATE changde.datasets SET
+	var narrowed bool
+	err := tx.QueryRow(ctx, `
+		WITH old AS (SELECT id, sharing FROM changde.datasets WHERE id = $1)
+		UPDATE changde.datasets d SET
 			title_zh = coalesce(nullif($2, ''), title_zh), title_en = coalesce(nullif($3, ''), title_en),
 			description = coalesce(nullif($4, ''), description), owner = coalesce(nullif($5, ''), owner),
-			sharing = coalesce(nullif($6, ''), sharing), business_key = nullif(coalesce(nullif($7, ''), business_key), '-'),
+			sharing = coalesce(nullif($6, ''), d.sharing), business_key = nullif(coalesce(nullif($7, ''), business_key), '-'),
 			label = nullif(coalesce(nullif($8, ''), label), '-'), class = nullif(coalesce(nullif($9, ''), class), '-'),
 			time_column = nullif(coalesce(nullif($10, ''), time_column), '-'), attribution = coalesce(nullif($11, ''), attribution),
-			synthetic = coalesce($12, synthetic), box = coalesce($13, box)
-		WHERE id = $1`,
+			synthetic = coalesce($12, synthetic), box = coalesce($13, box),
+			profile = coalesce(nullif(coalesce(nullif($14, ''), profile), '-'), ''), approval = coalesce(nullif($15, ''), approval), editable = coalesce($16, editable)
+		FROM old WHERE d.id = old.id
+		RETURNING (array_position(ARRAY['private', 'internal', 'public'], d.sharing) < array_position(ARRAY['private', 'internal', 'public'], old.sharing))`,
 		dataset, set.TitleZH, set.TitleEN, set.Description, set.Owner, string(set.Sharing), set.BusinessKey, set.Label, set.Class, set.TimeColumn,
-		set.Attribution, set.Synthetic, box)
+		set.Attribution, set.Synthetic, box, set.Profile, string(set.Approval), set.Editable).Scan(&narrowed)
 	if err != nil {
 		return fmt.Errorf("describe dataset %s: %w", dataset, err)
 	}
-	if set.Sharing == "" || set.Sharing == catalog.Public {
+	if !narrowed {
 		return nil
 	}
 	// A project's point was drawn from what everybody could see; it must not go on
@@ -95,6 +101,12 @@ func (i *Ingester) Describe(ctx context.Context, dataset string, set Settings) e
 		if _, err := tx.Exec(ctx, "UPDATE changde.datasets SET revision = $2, updated_at = now() WHERE id = $1", dataset, revision); err != nil {
 			return fmt.Errorf("describe dataset %s: %w", dataset, err)
 		}
+		if _, err := commit(ctx, tx, dataset, revision, entry{kind: "settings"}, Decider{}); err != nil {
+			return err
+		}
+		if err := grantEdits(ctx, tx, dataset); err != nil {
+			return err
+		}
 		// How the dataset is shared is decided for what is current, not for what was
 		// released before.
 		if _, err := tx.Exec(ctx, `UPDATE changde.releases r SET sharing = d.sharing FROM changde.datasets d
@@ -113,60 +125,277 @@ func notify(ctx context.Context, tx pgx.Tx, dataset string) error {
 	return nil
 }
 
-// staged records a checked content on its delivery, in the load's transaction.
-func (i *Ingester) staged(ctx context.Context, tx pgx.Tx, id int64, c *content, r *Report) error {
+// checked records a staged content on its delivery, in the load's transaction.
+func (i *Ingester) checked(ctx context.Context, tx pgx.Tx, id int64, c *content, r *Report) error {
 	columns, err := catalog.EncodeColumns(c.columns)
 	if err != nil {
 		return fmt.Errorf("encode columns: %w", err)
 	}
-	_, err = tx.Exec(ctx, `UPDATE changde.deliveries SET state = 'staged', rows_read = $2, published = $3, repaired = $4, refused = $5, noted = $6,
-		geometry_type = $7, columns = $8, extent = $9 WHERE id = $1`,
-		id, r.Read, c.rows, r.Repaired, r.Refused, r.Noted, c.geometry, columns, c.extent[:])
+	var parts [3][]byte
+	for n, v := range []any{r.Difference, r.Rules, c.statistics} {
+		if parts[n], err = json.Marshal(v); err != nil {
+			return fmt.Errorf("encode report: %w", err)
+		}
+	}
+	var extent []float64
+	if c.extent != nil {
+		extent = c.extent[:]
+	}
+	var revision *int64
+	var relation *string
+	if c.base != nil {
+		revision, relation = &c.base.revision, &c.base.relation
+	}
+	_, err = tx.Exec(ctx, `UPDATE changde.deliveries SET state = 'checked', rows_read = $2, published = $3, repaired = $4, refused = $5, noted = $6,
+		geometry_type = $7, columns = $8, extent = $9, difference = nullif($10::jsonb, 'null'), rules = nullif($11::jsonb, 'null'), statistics = $12,
+		base_revision = $13, base_relation = $14, blocking = $15, errors = $16, warnings = $17, codes = $18, confirm = $19 WHERE id = $1`,
+		id, r.Read, c.rows, r.Repaired, r.Refused, r.Noted, c.geometry, columns, extent, parts[0], parts[1], parts[2],
+		revision, relation, r.Blocking, r.Errors, r.Warnings, r.Codes, r.Confirm)
 	if err != nil {
-		return fmt.Errorf("record staged delivery: %w", err)
+		return fmt.Errorf("record checked delivery: %w", err)
 	}
 	return nil
 }
 
-// publishStaged makes a staged delivery the dataset's next release. Everything a
-// reader may ask changes in this one transaction.
-func (i *Ingester) publishStaged(ctx context.Context, conn *pgxpool.Conn, id int64, set Settings) (release int, err error) {
+// await leaves a checked delivery to the person who decides.
+func (i *Ingester) await(ctx context.Context, conn *pgxpool.Conn, id int64) error {
+	if _, err := conn.Exec(ctx, "UPDATE changde.deliveries SET state = 'awaiting' WHERE id = $1 AND state = 'checked'", id); err != nil {
+		return fmt.Errorf("leave delivery %d to be decided: %w", id, err)
+	}
+	return nil
+}
+
+// staged is a delivery that is ready to be published.
+type staged struct {
+	id           int64
+	dataset      string
+	relation     string
+	geometry     string
+	columns      []catalog.Column
+	rows         int64
+	extent       *catalog.Bounds
+	mode         Mode
+	settings     Settings
+	difference   *Difference
+	statistics   []byte
+	baseRevision *int64
+	baseRelation *string
+}
+
+func readStaged(ctx context.Context, tx pgx.Tx, id int64) (*staged, error) {
+	v := staged{id: id}
+	var columns, request, difference []byte
+	var extent []float64
+	err := tx.QueryRow(ctx, `SELECT dataset, relation, geometry_type, columns, published, extent, mode, request, difference, coalesce(statistics, '{}'), base_revision, base_relation
+		FROM changde.deliveries WHERE id = $1 AND state IN ('checked', 'awaiting') FOR UPDATE`, id).
+		Scan(&v.dataset, &v.relation, &v.geometry, &columns, &v.rows, &extent, &v.mode, &request, &difference, &v.statistics, &v.baseRevision, &v.baseRelation)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, problem.New(problem.Conflict, "delivery-not-waiting", fmt.Sprint(id), "交付不在待发布状态，可能刚被他人处理", "the delivery is not waiting to be released; somebody may just have decided it")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read staged delivery %d: %w", id, err)
+	}
+	if v.columns, err = catalog.DecodeColumns(columns); err != nil {
+		return nil, err
+	}
+	if len(extent) == 4 {
+		v.extent = &catalog.Bounds{extent[0], extent[1], extent[2], extent[3]}
+	}
+	var r Request
+	if err := json.Unmarshal(request, &r); err != nil {
+		return nil, fmt.Errorf("request of delivery %d: %w", id, err)
+	}
+	v.settings = r.Settings
+	if difference != nil {
+		v.difference = new(Difference)
+		if err := json.Unmarshal(difference, v.difference); err != nil {
+			return nil, fmt.Errorf("difference of delivery %d: %w", id, err)
+		}
+	}
+	return &v, nil
+}
+
+// publish makes a checked delivery the dataset's next release. Everything a
+// reader may ask changes in this one transaction. Where the current release is no
+// longer the one the delivery was compared with, nothing is published.
+func (i *Ingester) publish(ctx context.Context, conn *pgxpool.Conn, id int64, by Decider) (release int, err error) {
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		var dataset, table string
-		var columns []byte
-		if err := tx.QueryRow(ctx, `SELECT dataset, relation, columns FROM changde.deliveries WHERE id = $1 AND state = 'staged' FOR UPDATE`, id).
-			Scan(&dataset, &table, &columns); err != nil {
-			return fmt.Errorf("read staged delivery %d: %w", id, err)
-		}
-		var revision int64
-		if release, revision, err = next(ctx, tx, dataset); err != nil {
+		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning"); err != nil {
 			return err
 		}
-		if err := describe(ctx, tx, dataset, set); err != nil {
-			return err
-		}
-		// A constant default is stored once, not in each row.
-		rev := new(postgis.SQL).Raw("ALTER TABLE ").Ident("content", table).Raw(" ADD COLUMN rev bigint NOT NULL DEFAULT ").Int(revision)
-		if _, err := tx.Exec(ctx, rev.String()); err != nil {
-			return fmt.Errorf("stamp revision: %w", err)
-		}
-		if _, err := tx.Exec(ctx, `
-			INSERT INTO changde.releases (dataset, release, revision, delivery, relation, geometry_type, columns, rows, extent, sharing)
-			SELECT v.dataset, $2, $3, v.id, 'content.' || v.relation, v.geometry_type, v.columns, v.published, v.extent, d.sharing
-			FROM changde.deliveries v JOIN changde.datasets d ON d.id = v.dataset WHERE v.id = $1`,
-			id, release, revision); err != nil {
-			return fmt.Errorf("record release: %w", err)
-		}
-		if _, err := tx.Exec(ctx, "UPDATE changde.deliveries SET state = 'released', finished_at = now() WHERE id = $1", id); err != nil {
-			return fmt.Errorf("record release: %w", err)
-		}
-		names, err := catalog.DecodeColumns(columns)
+		v, err := readStaged(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		return point(ctx, tx, dataset, release, revision, table, names)
+		var revision int64
+		if release, revision, err = next(ctx, tx, v.dataset); err != nil {
+			return err
+		}
+		before, err := current(ctx, tx, v.dataset)
+		if err != nil {
+			return err
+		}
+		if v.outdated(before) {
+			return errOutdated
+		}
+		if err := describe(ctx, tx, v.dataset, v.settings); err != nil {
+			return err
+		}
+		if v.difference != nil && v.difference.InPlace {
+			err = v.change(ctx, tx, before, revision)
+		} else {
+			err = v.replace(ctx, tx, revision)
+		}
+		if err != nil {
+			return err
+		}
+		at, err := commit(ctx, tx, v.dataset, revision, entry{"release", v.relation, release, id}, by)
+		if err != nil {
+			return err
+		}
+		var extent []float64
+		if v.extent != nil {
+			extent = v.extent[:]
+		}
+		if _, err := tx.Exec(ctx, `
+			INSERT INTO changde.releases (dataset, release, revision, delivery, relation, geometry_type, columns, rows, extent, sharing, released_at, difference, statistics, document, actor, note)
+			SELECT v.dataset, $2, $3, v.id, 'content.' || $4::text, v.geometry_type, v.columns, $5, $6, d.sharing, $7, v.difference, $8, $9, $10, $11
+			FROM changde.deliveries v JOIN changde.datasets d ON d.id = v.dataset WHERE v.id = $1`,
+			id, release, revision, v.relation, v.rows, extent, at, v.statistics, by.Document, by.Actor, by.Note); err != nil {
+			return fmt.Errorf("record release: %w", err)
+		}
+		if _, err := tx.Exec(ctx, "UPDATE changde.deliveries SET state = 'released', relation = $2, finished_at = now() WHERE id = $1", id, v.relation); err != nil {
+			return fmt.Errorf("record release: %w", err)
+		}
+		if err := point(ctx, tx, v.dataset, release, revision, v); err != nil {
+			return err
+		}
+		return i.announce(ctx, tx, v.dataset, release, revision)
 	})
 	return release, err
+}
+
+// outdated reports whether the dataset's rows were changed since the comparison.
+func (v *staged) outdated(b *base) bool {
+	if b == nil || v.baseRevision == nil {
+		return (b == nil) != (v.baseRevision == nil)
+	}
+	return b.revision != *v.baseRevision
+}
+
+var errOutdated = problem.New(problem.Conflict, "release-changed", "",
+	"比对之后数据集又有了新的版本或编辑，本次的差异已不成立；请重新检查后再审批（changde delivery retry）",
+	"the dataset was released or edited after the comparison, so the difference no longer holds; check again (changde delivery retry) and decide anew")
+
+// replace makes the staged table the content.
+func (v *staged) replace(ctx context.Context, tx pgx.Tx, revision int64) error {
+	// A constant default is stored once, not in each row.
+	q := new(postgis.SQL).Raw("ALTER TABLE ").Ident("content", v.relation).Raw(" ADD COLUMN rev bigint NOT NULL DEFAULT ").Int(revision)
+	if _, err := tx.Exec(ctx, q.String()); err != nil {
+		return fmt.Errorf("stamp revision: %w", err)
+	}
+	var key *string
+	if err := tx.QueryRow(ctx, "SELECT business_key FROM changde.datasets WHERE id = $1", v.dataset).Scan(&key); err != nil {
+		return fmt.Errorf("read business key: %w", err)
+	}
+	if _, err := tx.Exec(ctx, "SELECT changde.keep_history($1, $2, $3)", v.relation, revision, key); err != nil {
+		return fmt.Errorf("make history: %w", err)
+	}
+	return nil
+}
+
+// change writes the listed difference into the current content: rows that are
+// changed or removed become history, the others are not touched.
+func (v *staged) change(ctx context.Context, tx pgx.Tx, b *base, revision int64) error {
+	history := b.relation + catalog.HistorySuffix
+	list := table("difference", fmt.Sprintf("d%d", v.id))
+	q := new(postgis.SQL).Raw("WITH gone AS (DELETE FROM ").Ident("content", b.relation).Raw(" t USING ").Add(list).
+		Raw(" d WHERE t.fid = d.before_fid RETURNING t.*) INSERT INTO ").Ident("content", history).Raw(" SELECT gone.*, ").Int(revision).Raw(" FROM gone")
+	if _, err := tx.Exec(ctx, q.String()); err != nil {
+		return fmt.Errorf("supersede rows: %w", err)
+	}
+	var last int64
+	q = new(postgis.SQL).Raw("SELECT greatest((SELECT max(fid) FROM ").Ident("content", b.relation).Raw("), (SELECT max(fid) FROM ").Ident("content", history).Raw("), 0)")
+	if err := tx.QueryRow(ctx, q.String()).Scan(&last); err != nil {
+		return fmt.Errorf("number rows: %w", err)
+	}
+	q = new(postgis.SQL).Raw("INSERT INTO ").Ident("content", b.relation).Raw(" (fid")
+	for _, c := range v.columns {
+		q.Raw(", ").Ident(c.Name)
+	}
+	q.Raw(", geom, span, hash, rev) SELECT coalesce(d.before_fid, ").Int(last).Raw(" + row_number() OVER (PARTITION BY d.before_fid IS NULL ORDER BY d.row_number))")
+	for _, c := range v.columns {
+		q.Raw(", s.").Ident(c.Name)
+	}
+	q.Raw(", s.geom, s.span, s.hash, ").Int(revision).Raw(" FROM ").Add(list).Raw(" d JOIN ").Ident("content", v.relation).Raw(" s ON s.fid = d.row_number")
+	if _, err := tx.Exec(ctx, q.String()); err != nil {
+		return fmt.Errorf("write changed rows: %w", err)
+	}
+	var statistics Statistics
+	if err := json.Unmarshal(v.statistics, &statistics); err != nil {
+		return fmt.Errorf("statistics of delivery %d: %w", v.id, err)
+	}
+	v.rows = statistics.Rows
+	if err := v.stretch(ctx, tx, b, list, history, revision); err != nil {
+		return err
+	}
+	drop := new(postgis.SQL).Raw("DROP TABLE ").Ident("content", v.relation)
+	if _, err := tx.Exec(ctx, drop.String()); err != nil {
+		return fmt.Errorf("drop staged rows: %w", err)
+	}
+	v.relation = b.relation
+	return nil
+}
+
+// stretch finds the extent after a change. Only where a row that went had
+// touched the extent before is the whole table measured.
+func (v *staged) stretch(ctx context.Context, tx pgx.Tx, b *base, list *postgis.SQL, history string, revision int64) error {
+	var box [4]*float64
+	q := new(postgis.SQL).Raw("SELECT min(ST_XMin(geom)), min(ST_YMin(geom)), max(ST_XMax(geom)), max(ST_YMax(geom)) FROM ").Add(list).Raw(" WHERE kind <> 'removed'")
+	if err := tx.QueryRow(ctx, q.String()).Scan(&box[0], &box[1], &box[2], &box[3]); err != nil {
+		return fmt.Errorf("measure changed rows: %w", err)
+	}
+	v.extent = b.extent
+	if box[0] != nil {
+		v.extent = joinBounds(b.extent, catalog.Bounds{*box[0], *box[1], *box[2], *box[3]})
+	}
+	if b.extent == nil {
+		return nil
+	}
+	e := b.extent
+	var touched bool
+	q = new(postgis.SQL).Raw("SELECT EXISTS (SELECT FROM ").Ident("content", history).Raw(" WHERE until = ").Int(revision).
+		Raw(" AND (ST_XMin(geom) <= ").Arg(e[0]).Raw("::float8 OR ST_YMin(geom) <= ").Arg(e[1]).Raw("::float8 OR ST_XMax(geom) >= ").Arg(e[2]).
+		Raw("::float8 OR ST_YMax(geom) >= ").Arg(e[3]).Raw("::float8))")
+	if err := tx.QueryRow(ctx, q.String(), q.Args()...).Scan(&touched); err != nil || !touched {
+		return err
+	}
+	_, extent, err := measure(ctx, tx, b.relation, "Point", "")
+	v.extent = extent
+	return err
+}
+
+// entry is a revision to be recorded.
+type entry struct {
+	kind     string // release, rollback, edit, settings
+	relation string // content that holds the rows, empty where they did not change
+	release  int    // 0 for none
+	delivery int64  // 0 for none
+}
+
+// commit records a revision. Times of a dataset's revisions always grow, also
+// where the clock was set back.
+func commit(ctx context.Context, tx pgx.Tx, dataset string, revision int64, e entry, by Decider) (at time.Time, err error) {
+	err = tx.QueryRow(ctx, `
+		INSERT INTO changde.revisions (dataset, revision, relation, release, delivery, kind, actor, organisation, document, note, committed_at)
+		SELECT $1, $2, 'content.' || nullif($3, ''), nullif($4, 0), nullif($5, 0), $6, $7, $8, $9, $10,
+			greatest(clock_timestamp(), (SELECT max(committed_at) + interval '1 microsecond' FROM changde.revisions WHERE dataset = $1))
+		RETURNING committed_at`,
+		dataset, revision, e.relation, e.release, e.delivery, e.kind, by.Actor, by.Organisation, by.Document, by.Note).Scan(&at)
+	if err != nil {
+		return at, fmt.Errorf("record revision %d of %s: %w", revision, dataset, err)
+	}
+	return at, nil
 }
 
 // next locks the dataset and gives the numbers of its next release.
@@ -188,16 +417,20 @@ func next(ctx context.Context, tx pgx.Tx, dataset string) (release int, revision
 
 // point makes a release the one readers see: the dataset's row, the view for SQL
 // tools, and the word to every server.
-func point(ctx context.Context, tx pgx.Tx, dataset string, release int, revision int64, table string, columns []catalog.Column) error {
-	if _, err := tx.Exec(ctx, "UPDATE changde.datasets SET release = $2, revision = $3, updated_at = now() WHERE id = $1",
-		dataset, release, revision); err != nil {
+func point(ctx context.Context, tx pgx.Tx, dataset string, release int, revision int64, v *staged) error {
+	var extent []float64
+	if v.extent != nil {
+		extent = v.extent[:]
+	}
+	if _, err := tx.Exec(ctx, `UPDATE changde.datasets SET release = $2, revision = $3, relation = 'content.' || $4::text, rows = $5, extent = $6, updated_at = now() WHERE id = $1`,
+		dataset, release, revision, v.relation, v.rows, extent); err != nil {
 		return fmt.Errorf("point dataset %s at release %d: %w", dataset, release, err)
 	}
 	view := new(postgis.SQL).Raw(" AS SELECT fid")
-	for _, c := range columns {
+	for _, c := range v.columns {
 		view.Raw(", ").Ident(c.Name)
 	}
-	view.Raw(", rev, geom FROM ").Ident("content", table)
+	view.Raw(", rev, geom FROM ").Ident("content", v.relation)
 	if err := replaceView(ctx, tx, dataset, view); err != nil {
 		var e *pgconn.PgError
 		if errors.As(err, &e) && e.Code == "2BP01" {
@@ -210,7 +443,33 @@ func point(ctx context.Context, tx pgx.Tx, dataset string, release int, revision
 		}
 		return fmt.Errorf("replace view data.%s: %w", dataset, err)
 	}
+	if err := grantEdits(ctx, tx, dataset); err != nil {
+		return err
+	}
 	return notify(ctx, tx, dataset)
+}
+
+// grantEdits lets the server's role write the rows of a dataset that is edited
+// through the API, and of no other.
+func grantEdits(ctx context.Context, tx pgx.Tx, dataset string) error {
+	var relation *string
+	var editable, role bool
+	err := tx.QueryRow(ctx, `SELECT relation, editable, EXISTS (SELECT FROM pg_roles WHERE rolname = 'changde_api') FROM changde.datasets WHERE id = $1`, dataset).
+		Scan(&relation, &editable, &role)
+	if err != nil || relation == nil || !role {
+		return err
+	}
+	content := (*relation)[len("content."):]
+	q := new(postgis.SQL)
+	if editable {
+		q.Raw("GRANT INSERT, DELETE ON ").Ident("content", content).Raw(" TO changde_api; GRANT INSERT ON ").Ident("content", content+catalog.HistorySuffix).Raw(" TO changde_api")
+	} else {
+		q.Raw("REVOKE INSERT, DELETE ON ").Ident("content", content).Raw(" FROM changde_api; REVOKE INSERT ON ").Ident("content", content+catalog.HistorySuffix).Raw(" FROM changde_api")
+	}
+	if _, err := tx.Exec(ctx, q.String()); err != nil {
+		return fmt.Errorf("grant edits of %s: %w", dataset, err)
+	}
+	return nil
 }
 
 // replaceView keeps the view itself where it can, so that what others built on it
@@ -228,94 +487,4 @@ func replaceView(ctx context.Context, tx pgx.Tx, dataset string, body *postgis.S
 	drop := new(postgis.SQL).Raw("DROP VIEW ").Ident("data", dataset).Raw("; ").Add(create)
 	_, err = tx.Exec(ctx, drop.String())
 	return err
-}
-
-// Rollback makes the content of an earlier release current again, as a release
-// of its own: readers, tiles and counts change together, and a second Rollback
-// undoes the first. to is the release to restore, 0 for the one before the
-// current.
-func (i *Ingester) Rollback(ctx context.Context, dataset string, to int, note string) (release int, err error) {
-	err = pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
-		var exists bool
-		if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM changde.datasets WHERE id = $1 AND release > 0 AND kind = 'delivered')", dataset).Scan(&exists); err != nil {
-			return err
-		}
-		if !exists {
-			return problem.New(problem.NotFound, "dataset-unknown", dataset, "没有这个数据集，或它没有可回退的版本", "no such dataset, or it has no release to roll back")
-		}
-		var revision int64
-		if release, revision, err = next(ctx, tx, dataset); err != nil {
-			return err
-		}
-		if to == 0 {
-			if err := tx.QueryRow(ctx, "SELECT release - 1 FROM changde.datasets WHERE id = $1", dataset).Scan(&to); err != nil {
-				return err
-			}
-			if to == 0 {
-				return problem.New(problem.Conflict, "release-first", dataset, "当前为第一版，没有更早的版本可回退", "the current release is the first; there is none before it")
-			}
-		}
-		var relation *string
-		var columns []byte
-		err := tx.QueryRow(ctx, "SELECT relation, columns FROM changde.releases WHERE dataset = $1 AND release = $2", dataset, to).Scan(&relation, &columns)
-		if errors.Is(err, pgx.ErrNoRows) || err == nil && relation == nil {
-			return problem.New(problem.Conflict, "release-not-kept", fmt.Sprintf("%s/%d", dataset, to),
-				"没有这个版本，或其内容已超过保留数量而清除；可用 changde release list 查看", "no such release, or its content is no longer kept; see changde release list")
-		}
-		if err != nil {
-			return fmt.Errorf("read release: %w", err)
-		}
-		if _, err := tx.Exec(ctx, `
-			INSERT INTO changde.releases (dataset, release, revision, delivery, restores, relation, geometry_type, columns, rows, extent, sharing, note)
-			SELECT dataset, $3, $4, delivery, $2, relation, geometry_type, columns, rows, extent, sharing, $5
-			FROM changde.releases WHERE dataset = $1 AND release = $2`, dataset, to, release, revision, note); err != nil {
-			return fmt.Errorf("record release: %w", err)
-		}
-		names, err := catalog.DecodeColumns(columns)
-		if err != nil {
-			return err
-		}
-		return point(ctx, tx, dataset, release, revision, (*relation)[len("content."):], names)
-	})
-	if err != nil {
-		return 0, err
-	}
-	i.retain(ctx, dataset)
-	return release, nil
-}
-
-// retain drops contents beyond the number kept. It is housekeeping: what it
-// cannot do it leaves to the next run.
-func (i *Ingester) retain(ctx context.Context, dataset string) {
-	err := pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '2s'"); err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, `
-			SELECT relation FROM changde.releases WHERE dataset = $1 AND relation IS NOT NULL
-			GROUP BY relation ORDER BY max(release) DESC OFFSET $2`, dataset, i.config.Keep)
-		if err != nil {
-			return err
-		}
-		old, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			return err
-		}
-		for _, relation := range old {
-			if _, err := tx.Exec(ctx, "UPDATE changde.releases SET relation = NULL WHERE dataset = $1 AND relation = $2", dataset, relation); err != nil {
-				return err
-			}
-			drop := new(postgis.SQL).Raw("DROP TABLE ").Ident("content", relation[len("content."):])
-			if _, err := tx.Exec(ctx, drop.String()); err != nil {
-				return err
-			}
-		}
-		if len(old) == 0 {
-			return nil
-		}
-		return notify(ctx, tx, dataset)
-	})
-	if err != nil {
-		i.config.Log.Warn("old contents not dropped", "dataset", dataset, "err", err)
-	}
 }

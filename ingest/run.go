@@ -10,7 +10,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"changde/catalog"
+	"changde/ingest/finding"
 	"changde/postgis"
+	"changde/problem"
 )
 
 // Phase is a step of a run.
@@ -20,47 +23,88 @@ type Phase string
 const (
 	Loading    Phase = "load"
 	Checking   Phase = "check"
+	Comparing  Phase = "compare"
 	Indexing   Phase = "index"
 	Publishing Phase = "publish"
 )
 
 // Progress tells how far a run is. Total is 0 when it is not known.
 type Progress struct {
-	Phase       Phase
-	Done, Total int64
+	Phase Phase `json:"phase"`
+	Done  int64 `json:"done,omitempty"`
+	Total int64 `json:"total,omitempty"`
 }
+
+// The states of a delivery.
+const (
+	StateReceived  = "received"  // its files are here
+	StateInspected = "inspected" // its plan is made
+	StateLoading   = "loading"   // a worker has it
+	StateChecked   = "checked"   // staged, checked and compared
+	StateAwaiting  = "awaiting"  // a person decides
+	StateReleased  = "released"
+	StateRejected  = "rejected"  // by the person who decides
+	StateWithdrawn = "withdrawn" // by the sender
+	StateFailed    = "failed"
+)
 
 // Report is what became of a delivery.
 type Report struct {
 	Delivery  int64            `json:"delivery"`
 	Dataset   string           `json:"dataset"`
 	State     string           `json:"state"`
+	Mode      Mode             `json:"mode"`
 	Release   int              `json:"release,omitempty"`
 	Read      int64            `json:"read"`
-	Published int64            `json:"published"`
+	Published int64            `json:"published"` // rows that stand the checks
 	Repaired  int64            `json:"repaired"`
 	Refused   int64            `json:"refused"`
 	Noted     int64            `json:"noted"`
 	Codes     map[string]int64 `json:"codes"`
-	Error     string           `json:"error,omitempty"`
-	Findings  []Finding        `json:"findings"`
+	// Blocking, Errors and Warnings count the findings by severity.
+	Blocking int64 `json:"blocking"`
+	Errors   int64 `json:"errors"`
+	Warnings int64 `json:"warnings"`
+	// Rules are the quality rules of the profile that were applied.
+	Rules      []RuleResult      `json:"rules,omitempty"`
+	Difference *Difference       `json:"difference,omitempty"`
+	Confirm    bool              `json:"confirm,omitempty"` // a person must confirm what changed
+	Error      string            `json:"error,omitempty"`
+	Findings   []finding.Finding `json:"findings"`
 	// Kept is how many findings were stored; Findings may hold fewer.
 	Kept int64 `json:"kept"`
 }
 
+// RuleResult is what became of one quality rule.
+type RuleResult struct {
+	Rule     string           `json:"rule"`
+	Check    string           `json:"check,omitempty"`
+	Severity finding.Severity `json:"severity"`
+	Found    int64            `json:"found"`
+	Seconds  float64          `json:"seconds"`
+	SkipZH   string           `json:"skipZh,omitempty"` // why it was not applied
+	SkipEN   string           `json:"skipEn,omitempty"`
+}
+
 // lockClass is the first key of the advisory lock that a run holds on its
 // delivery for as long as it lives; the second is the delivery's number. A
-// delivery that is open without its lock was left by a process that died.
+// delivery that is loading without its lock was left by a process that died.
 const lockClass = 0x43444956
 
-// Run carries out a plan: load, check, publish. It closes the plan. The report
-// is given for a failed delivery too, when it got as far as having a number.
-// progress may be nil and is called from several goroutines, one at a time.
+// datasetClass is the first key of the advisory lock by which the deliveries of a
+// dataset take turns; the second is a hash of its id.
+const datasetClass = 0x43444953
+
+// maxRecompare is how often a delivery that publishes itself is compared anew
+// because the dataset was changed meanwhile.
+const maxRecompare = 3
+
+// Run carries out a plan: load, check, compare, and publish unless a person must
+// decide first. It closes the plan. The report is given for a failed delivery too,
+// when it got as far as having a number. progress may be nil and is called from
+// several goroutines, one at a time.
 func (i *Ingester) Run(ctx context.Context, p *Plan, progress func(Progress)) (_ *Report, err error) {
 	defer func() { err = errors.Join(err, p.Close()) }()
-	if progress == nil {
-		progress = func(Progress) {}
-	}
 	if err := i.Sweep(ctx); err != nil {
 		i.config.Log.Warn("leftovers of dead runs not removed", "err", err)
 	}
@@ -77,21 +121,47 @@ func (i *Ingester) Run(ctx context.Context, p *Plan, progress func(Progress)) (_
 		return nil, err
 	}
 	defer unlock(conn, id)
-	found := newFindings(i.config.MaxFindings)
-	report := &Report{Delivery: id, Dataset: p.Dataset}
-	err = i.stage(ctx, conn, p, id, table, found, report, progress)
-	if err == nil {
-		progress(Progress{Phase: Publishing})
-		report.Release, err = i.publishStaged(ctx, conn, id, p.request.Settings)
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1::int, hashtext($2))", datasetClass, p.Dataset); err != nil {
+		return nil, fmt.Errorf("wait for the dataset's other delivery: %w", err)
 	}
-	if err != nil {
+	defer unlockDataset(conn, p.Dataset)
+	return i.execute(ctx, conn, p, id, table, progress)
+}
+
+// execute loads, checks, compares and publishes a delivery whose lock conn holds.
+func (i *Ingester) execute(ctx context.Context, conn *pgxpool.Conn, p *Plan, id int64, table string, progress func(Progress)) (*Report, error) {
+	if progress == nil {
+		progress = func(Progress) {}
+	}
+	found := newFindings(i.config.MaxFindings)
+	report := &Report{Delivery: id, Dataset: p.Dataset, Mode: p.request.Mode, State: StateLoading}
+	l := newLoader(p, found, progress)
+	err := i.stage(ctx, conn, l, id, table, report)
+	waits := false
+	for tries := 0; err == nil; tries++ {
+		waits = p.settings.approval != catalog.Automatic || report.Confirm && !p.request.Confirm
+		progress(Progress{Phase: Publishing})
+		if waits {
+			err = i.await(ctx, conn, id)
+			break
+		}
+		report.Release, err = i.publish(ctx, conn, id, Decider{Actor: p.request.Actor, Organisation: p.request.Sender, Document: p.request.Document, Note: p.request.Note})
+		if !errors.Is(err, errOutdated) || tries == maxRecompare {
+			break
+		}
+		err = i.recompare(ctx, conn, l, id, table, report)
+	}
+	switch {
+	case err != nil:
 		err = postgis.Fault(ctx, err, fmt.Sprintf("delivery %d", id))
-		report.State, report.Error = "failed", err.Error()
+		report.State, report.Error = StateFailed, err.Error()
 		if e := i.fail(conn, id, table, found, report); e != nil {
 			err = errors.Join(err, e)
 		}
-	} else {
-		report.State = "released"
+	case waits:
+		report.State = StateAwaiting
+	default:
+		report.State = StateReleased
 		i.retain(ctx, p.Dataset)
 	}
 	report.Codes, report.Findings, report.Kept = found.codes, found.kept, int64(len(found.kept))
@@ -105,15 +175,15 @@ func (i *Ingester) begin(ctx context.Context, conn *pgxpool.Conn, p *Plan) (id i
 	if err != nil {
 		return 0, "", fmt.Errorf("encode plan: %w", err)
 	}
-	var sender *string
-	if p.request.Sender != "" {
-		sender = &p.request.Sender
+	request, err := json.Marshal(p.request)
+	if err != nil {
+		return 0, "", fmt.Errorf("encode request: %w", err)
 	}
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
-			INSERT INTO changde.deliveries (dataset, sender, files, bytes, sha256, state, plan, relation)
-			VALUES ($1, $2, $3, $4, decode($5, 'hex'), 'loading', $6, '') RETURNING id`,
-			p.Dataset, sender, p.Files, p.Bytes, p.SHA256, plan).Scan(&id)
+			INSERT INTO changde.deliveries (dataset, sender, files, bytes, sha256, state, plan, relation, request, mode, actor, document, note)
+			VALUES ($1, nullif($2, ''), $3, $4, decode($5, 'hex'), 'loading', $6, '', $7, $8, $9, $10, $11) RETURNING id`,
+			p.Dataset, p.request.Sender, p.Files, p.Bytes, p.SHA256, plan, request, string(p.request.Mode), p.request.Actor, p.request.Document, p.request.Note).Scan(&id)
 		if err != nil {
 			return err
 		}
@@ -131,14 +201,23 @@ func (i *Ingester) begin(ctx context.Context, conn *pgxpool.Conn, p *Plan) (id i
 }
 
 func unlock(conn *pgxpool.Conn, id int64) {
+	release(conn, "SELECT pg_advisory_unlock($1::int, $2::int)", lockClass, int32(id))
+}
+
+func unlockDataset(conn *pgxpool.Conn, dataset string) {
+	release(conn, "SELECT pg_advisory_unlock($1::int, hashtext($2))", datasetClass, dataset)
+}
+
+func release(conn *pgxpool.Conn, sql string, args ...any) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	// A broken connection has lost its lock already.
-	_, _ = conn.Exec(ctx, "SELECT pg_advisory_unlock($1::int, $2::int)", lockClass, int32(id))
+	_, _ = conn.Exec(ctx, sql, args...)
 }
 
 // stage loads and checks in one transaction: a process that dies leaves no table.
-func (i *Ingester) stage(ctx context.Context, conn *pgxpool.Conn, p *Plan, id int64, table string, found *findings, report *Report, progress func(Progress)) error {
+func (i *Ingester) stage(ctx context.Context, conn *pgxpool.Conn, l *loader, id int64, table string, report *Report) error {
+	p := l.plan
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		// PostGIS tells of each invalid geometry by a NOTICE, millions at the worst;
 		// the check interval ends the statement of a client that died.
@@ -146,12 +225,11 @@ func (i *Ingester) stage(ctx context.Context, conn *pgxpool.Conn, p *Plan, id in
 			SET LOCAL maintenance_work_mem = '512MB'; SET LOCAL client_connection_check_interval = '2s'`); err != nil {
 			return fmt.Errorf("prepare: %w", err)
 		}
-		l := newLoader(p, found, progress)
 		var err error
 		if report.Read, err = l.load(ctx, tx, table); err != nil {
 			return err
 		}
-		progress(Progress{Phase: Checking})
+		l.progress(Progress{Phase: Checking})
 		if !l.inGo {
 			if err := l.transform(ctx, tx, table); err != nil {
 				return err
@@ -160,22 +238,107 @@ func (i *Ingester) stage(ctx context.Context, conn *pgxpool.Conn, p *Plan, id in
 		if err := l.validate(ctx, tx, table); err != nil {
 			return err
 		}
-		progress(Progress{Phase: Indexing})
-		c, err := l.finish(ctx, tx, table)
+		if err := l.unique(ctx, tx, table); err != nil {
+			return err
+		}
+		if report.Rules, err = i.inspectQuality(ctx, tx, l, table); err != nil {
+			return err
+		}
+		c, err := l.contrast(ctx, tx, id, table, report)
 		if err != nil {
 			return err
 		}
-		report.Published = c.rows
-		report.count(found)
-		if err := found.save(ctx, tx, id); err != nil {
+		report.count(l.found)
+		if err := l.found.save(ctx, tx, id); err != nil {
 			return err
 		}
-		return i.staged(ctx, tx, id, c, report)
+		if report.Blocking > 0 {
+			return problem.New(problem.Invalid, "quality-blocked", p.Dataset,
+				fmt.Sprintf("有 %d 条阻断性问题，不能发布；请按报告改正后重新交付", report.Blocking),
+				fmt.Sprintf("%d findings block the release; mend them as the report says and deliver again", report.Blocking))
+		}
+		return i.checked(ctx, tx, id, c, report)
 	})
 }
 
+// recompare compares a staged delivery with the release that came meanwhile.
+func (i *Ingester) recompare(ctx context.Context, conn *pgxpool.Conn, l *loader, id int64, table string, report *Report) error {
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		q := new(postgis.SQL).Raw("SET LOCAL statement_timeout = 0; DROP TABLE IF EXISTS ").Ident("difference", fmt.Sprintf("d%d", id))
+		if _, err := tx.Exec(ctx, q.String()); err != nil {
+			return fmt.Errorf("prepare: %w", err)
+		}
+		c, err := l.contrast(ctx, tx, id, table, report)
+		if err != nil {
+			return err
+		}
+		return i.checked(ctx, tx, id, c, report)
+	})
+}
+
+// contrast compares the staged rows with the current release, and makes ready
+// what will be read: the whole table, or only its difference.
+func (l *loader) contrast(ctx context.Context, tx pgx.Tx, id int64, table string, report *Report) (*content, error) {
+	p := l.plan
+	l.progress(Progress{Phase: Comparing})
+	c := &content{geometry: p.geometry, columns: p.columns}
+	var err error
+	if c.base, err = current(ctx, tx, p.Dataset); err != nil {
+		return nil, err
+	}
+	var d *Difference
+	if c.base != nil {
+		if d, err = l.compare(ctx, tx, c.base, id, table); err != nil {
+			return nil, err
+		}
+		if c.rows, err = countRows(ctx, tx, table); err != nil {
+			return nil, err
+		}
+	}
+	if d == nil || !d.InPlace {
+		if !l.indexed {
+			l.progress(Progress{Phase: Indexing})
+			if err := l.index(ctx, tx, table); err != nil {
+				return nil, err
+			}
+		}
+		if c.statistics, c.extent, err = measure(ctx, tx, table, p.geometry, p.settings.named["class"]); err != nil {
+			return nil, err
+		}
+		c.rows = c.statistics.Rows
+	}
+	report.Published, report.Difference, report.Confirm = c.rows, d, false
+	if c.rows == 0 {
+		return nil, l.empty()
+	}
+	if d == nil {
+		return c, nil
+	}
+	if d.InPlace {
+		c.statistics = d.After
+	}
+	d.After = c.statistics
+	if d.After.Rows == 0 {
+		return nil, l.empty()
+	}
+	d.summarise()
+	if sane := d.sanity(); len(sane) > 0 {
+		report.Confirm = true
+		l.found.add(sane...)
+	}
+	return c, nil
+}
+
+func countRows(ctx context.Context, tx pgx.Tx, table string) (n int64, err error) {
+	if err := tx.QueryRow(ctx, new(postgis.SQL).Raw("SELECT count(*) FROM ").Ident("content", table).String()).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count rows: %w", err)
+	}
+	return n, nil
+}
+
 func (r *Report) count(found *findings) {
-	r.Repaired, r.Refused, r.Noted = found.count(Repaired), found.count(Refused), found.count(Noted)
+	r.Repaired, r.Refused, r.Noted = found.count(finding.Repaired), found.count(finding.Refused), found.count(finding.Noted)
+	r.Blocking, r.Errors, r.Warnings = found.grades[finding.Block], found.grades[finding.Error], found.grades[finding.Warn]
 }
 
 // fail records why a delivery failed, with the findings made until then, and
@@ -194,6 +357,7 @@ func (i *Ingester) fail(conn *pgxpool.Conn, id int64, table string, found *findi
 	}
 	return pgx.BeginFunc(ctx, from, func(tx pgx.Tx) error {
 		s := new(postgis.SQL).Raw("DROP TABLE IF EXISTS ").Ident("content", table)
+		s.Raw("; DROP TABLE IF EXISTS ").Ident("difference", fmt.Sprintf("d%d", id))
 		if _, err := tx.Exec(ctx, s.String()); err != nil {
 			return fmt.Errorf("drop content of failed delivery: %w", err)
 		}
@@ -203,9 +367,14 @@ func (i *Ingester) fail(conn *pgxpool.Conn, id int64, table string, found *findi
 		if err := found.save(ctx, tx, id); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `UPDATE changde.deliveries SET state = 'failed', error = $2, rows_read = $3, published = 0,
-			repaired = $4, refused = $5, noted = $6, finished_at = now() WHERE id = $1`,
-			id, cleanText(report.Error), report.Read, report.Repaired, report.Refused, report.Noted)
+		rules, err := json.Marshal(report.Rules)
+		if err != nil {
+			return fmt.Errorf("encode rules: %w", err)
+		}
+		_, err = tx.Exec(ctx, `UPDATE changde.deliveries SET state = 'failed', error = $2, rows_read = $3, published = 0,
+			repaired = $4, refused = $5, noted = $6, blocking = $7, errors = $8, warnings = $9, codes = $10, rules = $11, finished_at = now() WHERE id = $1`,
+			id, cleanText(report.Error), report.Read, report.Repaired, report.Refused, report.Noted,
+			report.Blocking, report.Errors, report.Warnings, found.codes, rules)
 		return err
 	})
 }
@@ -222,7 +391,7 @@ func (i *Ingester) Sweep(ctx context.Context) error {
 		return err
 	}
 	defer conn.Release()
-	rows, err := conn.Query(ctx, "SELECT id, relation FROM changde.deliveries WHERE state IN ('loading', 'staged') ORDER BY id LIMIT 1000")
+	rows, err := conn.Query(ctx, "SELECT id, relation FROM changde.deliveries WHERE state IN ('loading', 'staged', 'checked') ORDER BY id LIMIT 1000")
 	if err != nil {
 		return err
 	}
@@ -242,12 +411,13 @@ func (i *Ingester) Sweep(ctx context.Context) error {
 			}
 			// Released meanwhile: nothing to do. The state is read again under the lock.
 			tag, err := tx.Exec(ctx, `UPDATE changde.deliveries SET state = 'failed', error = $2, finished_at = now()
-				WHERE id = $1 AND state IN ('loading', 'staged')`, d.ID,
+				WHERE id = $1 AND state IN ('loading', 'staged', 'checked')`, d.ID,
 				"处理进程中断，未发布任何内容；请重新交付 / the process died and nothing was published; deliver again")
 			if err != nil || tag.RowsAffected() == 0 || d.Relation == "" {
 				return err
 			}
-			_, err = tx.Exec(ctx, new(postgis.SQL).Raw("DROP TABLE IF EXISTS ").Ident("content", d.Relation).String())
+			_, err = tx.Exec(ctx, new(postgis.SQL).Raw("DROP TABLE IF EXISTS ").Ident("content", d.Relation).
+				Raw("; DROP TABLE IF EXISTS ").Ident("difference", fmt.Sprintf("d%d", d.ID)).String())
 			return err
 		})
 		if err != nil {

@@ -22,18 +22,23 @@ type datasetSettings struct {
 	release     int
 	rows        int64
 	geometry    string
+	z           bool
 	columns     []catalog.Column
 	sha256      string
 	sharing     catalog.Sharing
 	declaredBox *catalog.Bounds
 	businessKey string
+	storedKey   string
+	approval    catalog.Approval
+	profile     string
 	timeColumn  string
 	named       map[string]string // role -> column, of the columns settings name
 }
 
 const settingsSQL = `
 SELECT d.kind, d.release, d.sharing, d.box, coalesce(d.business_key, ''), coalesce(d.label, ''), coalesce(d.class, ''), coalesce(d.time_column, ''),
-       coalesce(r.rows, 0), coalesce(r.geometry_type, ''), coalesce(r.columns, '[]'), coalesce(encode(v.sha256, 'hex'), '')
+       d.approval, d.profile, d.rows, coalesce(r.geometry_type, ''), coalesce(r.columns, '[]'), coalesce(encode(v.sha256, 'hex'), ''),
+       coalesce((SELECT postgis_typmod_dims(atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(d.relation) AND attname = 'geom'), 2) > 2
 FROM changde.datasets d
 LEFT JOIN changde.releases r ON r.dataset = d.id AND r.release = d.release
 LEFT JOIN changde.deliveries v ON v.id = r.delivery
@@ -52,7 +57,7 @@ func (i *Ingester) settings(ctx context.Context, r Request) (datasetSettings, er
 	var key, label, class, timeColumn string
 	var columns []byte
 	err := i.pool.QueryRow(ctx, settingsSQL, r.Dataset).Scan(&kind, &s.release, &s.sharing, &box, &key, &label, &class, &timeColumn,
-		&s.rows, &s.geometry, &columns, &s.sha256)
+		&s.approval, &s.profile, &s.rows, &s.geometry, &columns, &s.sha256, &s.z)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 	case err != nil:
@@ -95,7 +100,19 @@ func (i *Ingester) settings(ctx context.Context, r Request) (datasetSettings, er
 	if n := utf8.RuneCountInString(set.TitleZH + set.TitleEN); n > maxTitle {
 		return s, problem.New(problem.TooLarge, "title-long", "title", fmt.Sprintf("名称共 %d 个字，最多 %d 个", n, maxTitle), fmt.Sprintf("the titles have %d characters; at most %d", n, maxTitle))
 	}
-	s.businessKey = setting(set.BusinessKey, key)
+	s.storedKey, s.businessKey = key, setting(set.BusinessKey, key)
+	s.profile = setting(set.Profile, s.profile)
+	if set.Approval != "" {
+		s.approval = set.Approval
+	}
+	switch s.approval {
+	case "":
+		s.approval = catalog.Automatic
+	case catalog.Automatic, catalog.ByApproval, catalog.FourEyes:
+	default:
+		return s, problem.New(problem.Invalid, "approval-unknown", string(s.approval),
+			"审批方式只能是 automatic、approval 或 four-eyes", "approval is one of automatic, approval, four-eyes")
+	}
 	s.timeColumn = setting(set.TimeColumn, timeColumn)
 	for role, name := range map[string]string{
 		"business-key": s.businessKey, "label": setting(set.Label, label),

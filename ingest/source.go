@@ -31,7 +31,7 @@ type source struct {
 	fields   []layer.Field
 	geometry string // OGC name of the type that takes every row
 	z        bool
-	encoding Decision
+	encoding Choice
 	crs      crs.Evidence // without the city's box
 	notes    []layer.Fault
 	open     func() (layer.Reader, error)
@@ -86,7 +86,7 @@ func shapefileSources(_ context.Context, f file, r Request) ([]source, error) {
 	return []source{{
 		format: formatShapefile, file: f.name, layer: layerName(f.name), rows: info.Records, fields: fields,
 		geometry: shapefileGeometry(info.ShapeType), z: info.HasZ,
-		encoding: Decision{Value: choice.Name, ZH: choice.ZH, EN: choice.EN},
+		encoding: Choice{Value: choice.Name, ZH: choice.ZH, EN: choice.EN},
 		crs:      crs.Evidence{WKT: info.PRJ, Points: info.FirstPoints},
 		notes:    notes,
 		open:     func() (layer.Reader, error) { return open() },
@@ -125,7 +125,7 @@ func geopackageSources(ctx context.Context, f file, _ Request) ([]source, error)
 		out = append(out, source{
 			format: "GeoPackage", file: f.name, layer: l.Name, rows: l.Features, fields: l.Fields,
 			geometry: geometryOf(l.GeometryType), z: l.HasZ,
-			encoding: Decision{Value: "UTF-8", ZH: "GeoPackage 规定文本为 UTF-8", EN: "GeoPackage text is UTF-8 by its standard"},
+			encoding: Choice{Value: "UTF-8", ZH: "GeoPackage 规定文本为 UTF-8", EN: "GeoPackage text is UTF-8 by its standard"},
 			crs:      crs.Evidence{EPSG: l.EPSG, SRSName: l.SRSName, WKT: l.WKT, Points: l.FirstPoints},
 			notes:    l.Notes,
 			open:     func() (layer.Reader, error) { return geopackage.Open(f.path, l.Name) },
@@ -147,10 +147,10 @@ func geojsonSources(ctx context.Context, f file, _ Request) ([]source, error) {
 	if name == "" {
 		name = "urn:ogc:def:crs:OGC:1.3:CRS84" // RFC 7946, 4
 	}
-	encoding := Decision{Value: "UTF-8", ZH: "GeoJSON 规定为 UTF-8（RFC 7946）", EN: "GeoJSON is UTF-8 (RFC 7946)"}
+	encoding := Choice{Value: "UTF-8", ZH: "GeoJSON 规定为 UTF-8（RFC 7946）", EN: "GeoJSON is UTF-8 (RFC 7946)"}
 	for _, n := range info.Notes {
 		if n.Code == "encoding-gb18030" {
-			encoding = Decision{Value: "GB18030", ZH: n.ZH, EN: n.EN}
+			encoding = Choice{Value: "GB18030", ZH: n.ZH, EN: n.EN}
 		}
 	}
 	return []source{{

@@ -247,8 +247,7 @@ func (w *writer) point(ctx context.Context, tx pgx.Tx) ([]byte, error) {
 		if !ok || !shown(d) {
 			continue
 		}
-		parts = append(parts, new(postgis.SQL).Raw("SELECT ST_Force2D(geom) AS g FROM ").Ident(d.Current.Relation[:]...).
-			Raw(" WHERE fid = ANY(").Arg(fids).Raw("::bigint[])"))
+		parts = append(parts, d.Current.From(new(postgis.SQL).Raw("SELECT ST_Force2D(geom) AS g")).Raw(" AND fid = ANY(").Arg(fids).Raw("::bigint[])"))
 	}
 	if len(w.c.assets) > 0 && shown(w.assets) {
 		parts = append(parts, new(postgis.SQL).Raw("SELECT ST_GeomFromEWKB(unnest(").Arg(w.geometries()).Raw("::bytea[])) AS g"))

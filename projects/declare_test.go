@@ -241,7 +241,8 @@ func TestLinksOutliveReleases(t *testing.T) {
 	ctx := t.Context()
 	code := b.mustDeclare(land, body(`assets:[{"collection":"roads","id":1,"role":"uses"},{"collection":"roads","id":2,"role":"uses"}]`)).Code
 	for _, sql := range []string{
-		`CREATE TABLE content.roads_2 AS SELECT fid + 10 AS fid, gid, name || '（新）' AS name, geom FROM content.roads_1 WHERE gid = 'R1'`,
+		`CREATE TABLE content.roads_2 AS SELECT fid + 10 AS fid, gid, name || '（新）' AS name, geom, span, 8::bigint AS rev FROM content.roads_1 WHERE gid = 'R1'`,
+		`SELECT changde.keep_history('roads_2', 8, NULL)`,
 		`INSERT INTO changde.releases (dataset, release, revision, relation, geometry_type, columns, rows) SELECT dataset, 2, 8, 'content.roads_2', geometry_type, columns, 1 FROM changde.releases WHERE dataset = 'roads'`,
 		`UPDATE changde.datasets SET release = 2, revision = 8 WHERE id = 'roads'`,
 	} {

@@ -80,11 +80,14 @@ func setup(t *testing.T) *bundle {
 		`INSERT INTO changde.organisations (id, name_zh, admin) VALUES ('land', '国土局', false), ('plan', '规划局', false), ('egov', '电子政务办', true)`,
 		`INSERT INTO changde.datasets (id, title_zh, owner, sharing, business_key, label, release, revision) VALUES
 			('roads', '道路', NULL, 'public', 'gid', 'name', 1, 7), ('wells', '井', 'plan', 'internal', NULL, 'name', 1, 7), ('bunkers', '库', 'land', 'private', NULL, 'name', 1, 7)`,
-		`CREATE TABLE content.roads_1 (fid bigint PRIMARY KEY, gid text, name text, geom geometry(LineString, 4490))`,
+		`CREATE TABLE content.roads_1 (fid bigint PRIMARY KEY, gid text, name text, geom geometry(LineString, 4490), span real, rev bigint NOT NULL DEFAULT 7)`,
+		`SELECT changde.keep_history('roads_1', 7, NULL)`,
 		`INSERT INTO content.roads_1 VALUES (1, 'R1', '武陵大道', 'SRID=4490;LINESTRING(111.60 29.00, 111.70 29.00)'), (2, 'R2', '柳叶大道', 'SRID=4490;LINESTRING(111.70 29.05, 111.80 29.05)'), (3, 'R3', '武陵大道延长', 'SRID=4490;LINESTRING(111.60 29.00, 111.80 29.00)')`,
-		`CREATE TABLE content.wells_1 (fid bigint PRIMARY KEY, name text, geom geometry(Point, 4490))`,
+		`CREATE TABLE content.wells_1 (fid bigint PRIMARY KEY, name text, geom geometry(Point, 4490), span real, rev bigint NOT NULL DEFAULT 7)`,
+		`SELECT changde.keep_history('wells_1', 7, NULL)`,
 		`INSERT INTO content.wells_1 VALUES (1, '一号井', 'SRID=4490;POINT(111.5011 29.1013)'), (2, '无位置', NULL)`,
-		`CREATE TABLE content.bunkers_1 (fid bigint PRIMARY KEY, name text, geom geometry(Point, 4490))`,
+		`CREATE TABLE content.bunkers_1 (fid bigint PRIMARY KEY, name text, geom geometry(Point, 4490), span real, rev bigint NOT NULL DEFAULT 7)`,
+		`SELECT changde.keep_history('bunkers_1', 7, NULL)`,
 		`INSERT INTO content.bunkers_1 VALUES (1, '一号库', 'SRID=4490;POINT(111.9 29.9)')`,
 		`INSERT INTO changde.releases (dataset, release, revision, relation, geometry_type, columns, rows)
 			SELECT id, 1, 7, 'content.' || id || '_1', 'Geometry', CASE id WHEN 'roads' THEN '[{"name":"gid","type":"text"},{"name":"name","type":"text"}]' ELSE '[{"name":"name","type":"text"}]' END::jsonb, 2

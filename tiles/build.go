@@ -75,12 +75,12 @@ func (s *Source) build(ctx context.Context, d *catalog.Dataset, r *catalog.Relea
 
 func (s *Source) selection(d *catalog.Dataset, r *catalog.Release, a Address, degrees float64) *selection {
 	sel := &selection{
-		relation: r.Relation, columns: TileColumns(d, r, a.Z), box: a.Degrees(Buffer),
+		release: r, columns: TileColumns(d, r, a.Z), box: a.Degrees(Buffer),
 		edited: d.Kind == catalog.Edited, dim: dimensionOf(r), limit: s.config.MaxFeatures + 1,
 	}
 	// Rows below a pixel are read and counted on the way while the tile is likely to
 	// hold few rows; where it would hold many the database sorts them out.
-	if sel.dim != 0 && !sel.edited && r.Extent != nil &&
+	if sel.dim != 0 && !sel.edited && r.Extent != nil && r.Rows > 0 &&
 		float64(r.Rows)*overlap(*r.Extent, sel.box) > float64(s.config.MaxFeatures)/2 {
 		sel.least = float32(degrees / pixelsOfTile)
 	}
@@ -89,7 +89,7 @@ func (s *Source) selection(d *catalog.Dataset, r *catalog.Release, a Address, de
 
 // total counts the rows in the tile, seen being those already read.
 func (s *Source) total(ctx context.Context, r *catalog.Release, sel *selection, seen int64) (n int64, more bool, err error) {
-	if !sel.edited && r.Extent != nil && covers(sel.box, *r.Extent) {
+	if !sel.edited && r.Extent != nil && r.Rows >= 0 && covers(sel.box, *r.Extent) {
 		return r.Rows, false, nil
 	}
 	limit := seen + maxOmitted + 1

@@ -57,8 +57,8 @@ type Source struct {
 	writers sync.Pool // *gzip.Writer
 }
 
-// key names one tile for ever: a relation is never renamed and a revision is one
-// state of its dataset.
+// key names one tile for ever: a relation is never renamed, a release's revision
+// is one state of its rows and a dataset's one state of its settings.
 type key struct {
 	parts   string
 	address Address
@@ -201,9 +201,10 @@ func appendRaw(dst []byte, t *Tile) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// partKey has the dataset's ID too, which is the layer's name.
+// partKey has the dataset's ID too, which is the layer's name, and its revision,
+// for the settings decide what is drawn.
 func partKey(d *catalog.Dataset, r *catalog.Release) string {
-	return d.ID + " " + strconv.FormatInt(d.Revision, 10) + " " + r.Relation[0] + "." + r.Relation[1]
+	return d.ID + " " + strconv.FormatInt(d.Revision, 10) + " " + strconv.FormatInt(r.Revision, 10) + " " + r.Relation[0] + "." + r.Relation[1]
 }
 
 // get reads the cache or joins or starts the flight that will fill it.

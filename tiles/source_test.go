@@ -251,12 +251,12 @@ func TestTileCountsAddUp(t *testing.T) {
 func TestTileEdited(t *testing.T) {
 	t.Parallel()
 	pool := postgistest.New(t)
-	run(t, pool, new(postgis.SQL).Raw(`CREATE TABLE content.works (fid bigint PRIMARY KEY, name varchar(20), rev bigint, geom geometry(Geometry, 4490),
+	run(t, pool, new(postgis.SQL).Raw(`CREATE TABLE changde.works (fid bigint PRIMARY KEY, name varchar(20), rev bigint, geom geometry(Geometry, 4490),
 		span real NOT NULL GENERATED ALWAYS AS (coalesce(greatest(ST_XMax(geom) - ST_XMin(geom), ST_YMax(geom) - ST_YMin(geom)), 0)) STORED)`))
-	run(t, pool, new(postgis.SQL).Raw(`INSERT INTO content.works VALUES (1, 'a', 1, NULL), (2, 'b', 1, ST_SetSRID(ST_MakePoint(111, 29), 4490)),
+	run(t, pool, new(postgis.SQL).Raw(`INSERT INTO changde.works VALUES (1, 'a', 1, NULL), (2, 'b', 1, ST_SetSRID(ST_MakePoint(111, 29), 4490)),
 		(3, 'c', 1, ST_MakeEnvelope(110.9, 28.9, 111.1, 29.1, 4490)), (4, 'd', 1, ST_MakeEnvelope(110, 28, 110.000001, 28.000001, 4490))`))
 	d := &catalog.Dataset{ID: "works", Kind: catalog.Edited, Current: &catalog.Release{
-		Relation: [2]string{"content", "works"}, GeometryType: "Geometry", Columns: []catalog.Column{{Name: "name", Type: types.Text}},
+		Relation: [2]string{"changde", "works"}, GeometryType: "Geometry", Columns: []catalog.Column{{Name: "name", Type: types.Text}},
 	}}
 	tile := get(t, NewSource(pool, Config{}), d, Address{Set: "WebMercatorQuad"})
 	if diff := cmp.Diff([]int{2}, drawnIDs(t, tile)); diff != "" || tile.Omitted != 2 {

@@ -7,7 +7,7 @@ import (
 
 // selection says which rows of a release a tile is made of.
 type selection struct {
-	relation [2]string
+	release  *catalog.Release
 	columns  []catalog.Column
 	box      catalog.Bounds // of the tile with its margin, degrees
 	edited   bool           // rows come and go without a release, so its extent may lag
@@ -26,7 +26,7 @@ func (s *selection) rowsSQL() *postgis.SQL {
 		q.Raw(", ")
 		catalog.SelectColumn(q, c)
 	}
-	q.Raw(" FROM ").Ident(s.relation[:]...).Raw(" WHERE ")
+	s.release.From(q).Raw(" AND ")
 	s.inBox(q)
 	if s.least > 0 {
 		q.Raw(" AND ")
@@ -46,7 +46,7 @@ func (s *selection) rowsSQL() *postgis.SQL {
 
 // countSQL counts the rows in the box, whatever their size, up to limit.
 func (s *selection) countSQL(limit int64) *postgis.SQL {
-	q := new(postgis.SQL).Raw("SELECT count(*) FROM (SELECT FROM ").Ident(s.relation[:]...).Raw(" WHERE ")
+	q := s.release.From(new(postgis.SQL).Raw("SELECT count(*) FROM (SELECT")).Raw(" AND ")
 	s.inBox(q)
 	return q.Raw(" LIMIT ").Arg(limit).Raw(") rows")
 }

@@ -28,6 +28,11 @@ type ingestCommand struct {
 	Yes      bool     `name:"yes" short:"y" help:"接受计划 / accept the plan."`
 	Report   string   `name:"report" placeholder:"FILE" help:"把报告写成 JSON / write the report as JSON."`
 	Sender   string   `name:"sender" help:"交付单位 / sending organisation."`
+	Mode     string   `name:"mode" default:"full" enum:"full,changes,append" help:"full 全量；changes 差异（增改删标识）；append 追加 / what the rows are: ${enum}."`
+	Flag     string   `name:"change-field" placeholder:"FIELD" help:"差异交付的变更标识字段（I/U/D 或 增/改/删）/ field with the change flag."`
+	Document string   `name:"document" help:"文号 / number of the covering letter."`
+	Note     string   `name:"note" help:"说明 / note."`
+	Confirm  bool     `name:"confirm" help:"预先确认超出常规的变化 / accept changes beyond the usual."`
 	Key      string   `name:"business-key" placeholder:"FIELD" help:"业务主键字段 / field that names a feature across releases."`
 	describeFlags
 }
@@ -39,7 +44,8 @@ func (c *ingestCommand) request() (ingest.Request, error) {
 	set.BusinessKey = c.Key
 	return ingest.Request{
 		Files: c.Files, Dataset: c.Dataset, Sender: c.Sender, Layer: c.Layer, Encoding: c.Encoding, EPSG: c.CRS,
-		Policy: ingest.Policy(c.Invalid), Settings: set,
+		Policy: ingest.Policy(c.Invalid), Mode: ingest.Mode(c.Mode), ChangeField: c.Flag, Actor: console(),
+		Document: c.Document, Note: c.Note, Confirm: c.Confirm, Settings: set,
 	}, err
 }
 
@@ -125,7 +131,7 @@ func printPlan(w io.Writer, p *ingest.Plan) {
 	t.AppendHeader(table.Row{"项目 item", "决定 decision", "理由 reason"})
 	for _, row := range []struct {
 		name string
-		d    ingest.Decision
+		d    ingest.Choice
 	}{
 		{"格式 format", p.Format},
 		{"编码 encoding", p.Encoding},

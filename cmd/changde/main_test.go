@@ -79,7 +79,7 @@ func TestCommandLine(t *testing.T) {
 	if data, err := os.ReadFile(report); err != nil || !bytes.Contains(data, []byte(`"published": 9`)) {
 		t.Errorf("report %s, %v", data, err)
 	}
-	p.expect(0, []string{"第 2 版", "整体替换"}, "ingest", counties, "--dataset", "xzq", "--yes")
+	p.expect(0, []string{"第 2 版", "全量交付"}, "ingest", counties, "--dataset", "xzq", "--yes")
 	p.expect(0, []string{"当前为第 3 版"}, "release", "rollback", "xzq", "--note", "测试回退")
 	p.expect(0, []string{"测试回退", "当前"}, "release", "list", "xzq")
 	p.expect(2, []string{"error"}, "release", "rollback", "xzq", "--to", "99")

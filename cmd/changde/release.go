@@ -63,7 +63,7 @@ func (c *releaseRollbackCommand) Run(ctx context.Context, s *settings, out *stre
 		return err
 	}
 	defer done()
-	n, err := i.Rollback(ctx, c.Dataset, c.To, c.Note)
+	n, err := i.Rollback(ctx, c.Dataset, c.To, s.decider("", c.Note))
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/user"
 	"path/filepath"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"changde/catalog"
 	sample "changde/examples/changde"
+	"changde/ingest"
 	"changde/postgis"
 	"changde/problem"
 	"changde/schemas"
@@ -61,6 +63,19 @@ func (s *settings) dataFolder() (string, error) {
 		}
 	}
 	return dir, nil
+}
+
+// decider is the person at the console, who operates the platform.
+func (s *settings) decider(document, note string) ingest.Decider {
+	return ingest.Decider{Actor: console(), Document: document, Note: note, Admin: true}
+}
+
+// console names the person at the console.
+func console() string {
+	if u, err := user.Current(); err == nil {
+		return "console:" + u.Username
+	}
+	return "console"
 }
 
 func (s *settings) city() (catalog.City, error) {

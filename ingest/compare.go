@@ -1,0 +1,446 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/jackc/pgx/v5"
+
+	"changde/catalog"
+	"changde/ingest/finding"
+	"changde/ingest/layer"
+	"changde/postgis"
+)
+
+// Difference is what a delivery changes of the current release, or one release
+// of another.
+type Difference struct {
+	From      int           `json:"from"` // release, 0 for none
+	Added     int64         `json:"added"`
+	Removed   int64         `json:"removed"`
+	Changed   int64         `json:"changed"` // the same feature with other values or shape
+	Moved     int64         `json:"moved"`   // of the changed, those with another geometry
+	Unchanged int64         `json:"unchanged"`
+	Fields    []FieldChange `json:"fields"` // of the changed, rows by field
+	Before    Statistics    `json:"before"`
+	After     Statistics    `json:"after"`
+	// Schema says which fields came, went or changed their type.
+	Schema []Note `json:"schema"`
+	// InPlace tells that only the changed rows are written; otherwise the content is
+	// replaced as a whole.
+	InPlace bool `json:"inPlace"`
+	// Listed tells that the changed features can be listed and mapped one by one.
+	Listed bool   `json:"listed"`
+	ZH     string `json:"zh"` // one sentence for whoever decides
+	EN     string `json:"en"`
+}
+
+// FieldChange is how many rows have another value in a field.
+type FieldChange struct {
+	Field string `json:"field"`
+	Rows  int64  `json:"rows"`
+}
+
+// A difference is applied in place, and its rows are listed, up to these bounds;
+// beyond them a table written anew is cheaper for writer and readers.
+const (
+	maxListed    = 500_000
+	inPlaceShare = 0.3
+)
+
+// The sanity limits (rule Q20): a delivery that changes more is confirmed by a
+// person.
+const (
+	saneRows = 0.20
+	saneArea = 0.01
+)
+
+// sides are the two contents of a comparison: a is the current one.
+type sides struct {
+	a, b     *postgis.SQL // each a source of fid, hash, geom and the columns
+	key      string       // empty: rows are matched by their hash
+	columns  []catalog.Column
+	comparer Mode
+}
+
+// match fills the temporary table pairs with the fids of both sides, NULL where
+// there is none, leaving out rows whose hashes agree.
+func (s *sides) match(ctx context.Context, tx pgx.Tx) error {
+	q := new(postgis.SQL).Raw("CREATE TEMP TABLE pairs ON COMMIT DROP AS ")
+	switch {
+	case s.comparer == Append:
+		q.Raw("SELECT NULL::bigint AS a, fid AS b FROM ").Add(s.b).Raw(" b")
+	case s.comparer == Changes:
+		q.Raw("SELECT a.fid AS a, CASE WHEN b.op <> 'D' THEN b.fid END AS b FROM ").Add(s.b).Raw(" b LEFT JOIN ").Add(s.a).
+			Raw(" a ON a.").Ident(s.key).Raw(" = b.").Ident(s.key)
+	case s.key != "":
+		side := func(from *postgis.SQL) {
+			q.Raw("(SELECT fid, hash, ").Ident(s.key).Raw(" AS k FROM ").Add(from).Raw(" t)")
+		}
+		q.Raw("SELECT a.fid AS a, b.fid AS b FROM ")
+		side(s.a)
+		q.Raw(" a FULL JOIN ")
+		side(s.b)
+		q.Raw(" b ON a.k = b.k WHERE a.fid IS NULL OR b.fid IS NULL OR a.hash IS DISTINCT FROM b.hash")
+	default:
+		side := func(from *postgis.SQL) {
+			q.Raw("(SELECT fid, hash, row_number() OVER (PARTITION BY hash ORDER BY fid) AS n FROM ").Add(from).Raw(" t)")
+		}
+		q.Raw("SELECT a.fid AS a, b.fid AS b FROM ")
+		side(s.a)
+		q.Raw(" a FULL JOIN ")
+		side(s.b)
+		q.Raw(" b ON a.hash = b.hash AND a.n = b.n WHERE a.fid IS NULL OR b.fid IS NULL")
+	}
+	if _, err := tx.Exec(ctx, q.String(), q.Args()...); err != nil {
+		return fmt.Errorf("match rows: %w", err)
+	}
+	if _, err := tx.Exec(ctx, "ANALYZE pairs"); err != nil {
+		return fmt.Errorf("match rows: %w", err)
+	}
+	return nil
+}
+
+// describe fills the temporary table changes: a, b, kind, the changed fields and
+// whether the geometry moved. Rows that turn out to be the same are left out.
+// Geometries closer than a tenth of a millimetre are the same.
+func (s *sides) describe(ctx context.Context, tx pgx.Tx) error {
+	q := new(postgis.SQL).Raw(`CREATE TEMP TABLE changes ON COMMIT DROP AS SELECT * FROM (
+		SELECT p.a, p.b, CASE WHEN p.a IS NULL THEN 'added' WHEN p.b IS NULL THEN 'removed' ELSE 'changed' END AS kind,
+		CASE WHEN p.a IS NOT NULL AND p.b IS NOT NULL THEN array_remove(ARRAY[`)
+	for i, c := range s.columns {
+		if i > 0 {
+			q.Raw(", ")
+		}
+		q.Raw("CASE WHEN x.").Ident(c.Name).Raw(" IS DISTINCT FROM y.").Ident(c.Name).Raw(" THEN ").Literal(c.Name).Raw(" END")
+	}
+	q.Raw(`]::text[], NULL) END AS fields,
+		CASE WHEN p.a IS NULL OR p.b IS NULL THEN true WHEN x.geom = y.geom THEN false
+			WHEN x.geom IS NULL OR y.geom IS NULL OR ST_NPoints(x.geom) <> ST_NPoints(y.geom) OR ST_IsEmpty(x.geom) OR ST_IsEmpty(y.geom) THEN true
+			ELSE ST_HausdorffDistance(x.geom, y.geom) > 1e-9 END AS moved
+		FROM pairs p LEFT JOIN `).Add(s.a).Raw(" x ON x.fid = p.a LEFT JOIN ").Add(s.b).
+		Raw(" y ON y.fid = p.b) c WHERE kind <> 'changed' OR moved OR fields <> '{}'")
+	if _, err := tx.Exec(ctx, q.String(), q.Args()...); err != nil {
+		return fmt.Errorf("describe changes: %w", err)
+	}
+	if _, err := tx.Exec(ctx, "ANALYZE changes"); err != nil {
+		return fmt.Errorf("describe changes: %w", err)
+	}
+	return nil
+}
+
+// count fills d from the table changes. before and after are the rows of the
+// two sides, where they are known.
+func (s *sides) count(ctx context.Context, tx pgx.Tx, d *Difference) error {
+	err := tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE kind = 'added'), count(*) FILTER (WHERE kind = 'removed'),
+		count(*) FILTER (WHERE kind = 'changed'), count(*) FILTER (WHERE kind = 'changed' AND moved) FROM changes`).
+		Scan(&d.Added, &d.Removed, &d.Changed, &d.Moved)
+	if err != nil {
+		return fmt.Errorf("count changes: %w", err)
+	}
+	rows, err := tx.Query(ctx, `SELECT f, count(*) FROM changes, unnest(fields) f WHERE kind = 'changed' GROUP BY f ORDER BY 2 DESC, 1`)
+	if err != nil {
+		return fmt.Errorf("count changes by field: %w", err)
+	}
+	d.Fields, err = pgx.CollectRows(rows, pgx.RowToStructByPos[FieldChange])
+	if err != nil {
+		return fmt.Errorf("count changes by field: %w", err)
+	}
+	return nil
+}
+
+// list writes the changed features into difference.<table>, each with the shape
+// it will have, or had when it is removed: what is shown as a table and a map.
+func (s *sides) list(ctx context.Context, tx pgx.Tx, table, label string, geometry string, z bool) error {
+	q := new(postgis.SQL).Raw("CREATE TABLE ").Ident("difference", table).Raw(` AS SELECT row_number() OVER (ORDER BY c.a, c.b) AS fid, c.kind, `)
+	either := func(name string) {
+		if name == "" {
+			q.Raw("NULL::text")
+			return
+		}
+		q.Raw("coalesce(y.").Ident(name).Raw(", x.").Ident(name).Raw(")::text")
+	}
+	either(s.key)
+	q.Raw(" AS key, ")
+	either(label)
+	q.Raw(` AS label, array_to_string(c.fields, ', ') AS fields, c.kind = 'changed' AND c.moved AS moved, c.a AS before_fid, c.b AS row_number,
+		CASE WHEN c.b IS NULL THEN x.span ELSE y.span END AS span, (CASE WHEN c.b IS NULL THEN x.geom ELSE y.geom END)::`)
+	geometryType(q, geometry, z, storageSRID)
+	q.Raw(" AS geom FROM changes c LEFT JOIN ").Add(s.a).Raw(" x ON x.fid = c.a LEFT JOIN ").Add(s.b).Raw(" y ON y.fid = c.b")
+	if _, err := tx.Exec(ctx, q.String(), q.Args()...); err != nil {
+		return fmt.Errorf("list changes: %w", err)
+	}
+	for _, q := range []*postgis.SQL{
+		new(postgis.SQL).Raw("ALTER TABLE ").Ident("difference", table).Raw(" ADD PRIMARY KEY (fid)"),
+		new(postgis.SQL).Raw("CREATE INDEX ON ").Ident("difference", table).Raw(" USING gist (geom)"),
+	} {
+		if _, err := tx.Exec(ctx, q.String()); err != nil {
+			return fmt.Errorf("list changes: %w", err)
+		}
+	}
+	return nil
+}
+
+// DifferenceColumns are the attributes of a listed difference.
+func DifferenceColumns() []catalog.Column {
+	return []catalog.Column{
+		{Name: "kind", Alias: "变化"}, {Name: "key", Alias: "业务主键"}, {Name: "label", Alias: "名称"},
+		{Name: "fields", Alias: "变化字段"}, {Name: "moved", Alias: "图形变化", Type: layer.Boolean},
+		{Name: "before_fid", Alias: "原要素", Type: layer.Integer}, {Name: "row_number", Alias: "交付行号", Type: layer.Integer},
+	}
+}
+
+// sum brings the statistics of before up to date with the table changes.
+func (s *sides) sum(ctx context.Context, tx pgx.Tx, before Statistics, geometry, class string) (Statistics, error) {
+	classes := make(tally)
+	for _, c := range before.Classes {
+		classes.add(c, 1)
+	}
+	out := before
+	for _, side := range []struct {
+		from *postgis.SQL
+		on   *postgis.SQL
+		sign int64
+	}{
+		{s.a, new(postgis.SQL).Raw("c.a"), -1},
+		{s.b, new(postgis.SQL).Raw("c.b"), 1},
+	} {
+		q := new(postgis.SQL).Raw("SELECT ")
+		if class == "" {
+			q.Raw("''")
+		} else {
+			q.Raw("coalesce(t.").Ident(class).Raw("::text, '')")
+		}
+		q.Raw(", count(*), sum(")
+		appendArea(q, dimension(geometry)).Raw(") FROM changes c JOIN ").Add(side.from).Raw(" t ON t.fid = ").Add(side.on).Raw(" GROUP BY 1")
+		rows, err := tx.Query(ctx, q.String(), q.Args()...)
+		if err != nil {
+			return out, fmt.Errorf("count classes: %w", err)
+		}
+		var c ClassCount
+		_, err = pgx.ForEachRow(rows, []any{&c.Class, &c.Rows, &c.Area}, func() error {
+			out.Rows += side.sign * c.Rows
+			out.Area += float64(side.sign) * c.Area
+			if class != "" {
+				classes.add(c, side.sign)
+			}
+			return nil
+		})
+		if err != nil {
+			return out, fmt.Errorf("count classes: %w", err)
+		}
+	}
+	out.Classes = classes.list()
+	return out, nil
+}
+
+// base is the current content that a delivery is compared with.
+type base struct {
+	release    int
+	revision   int64 // of the last change of rows
+	relation   string
+	columns    []catalog.Column
+	geometry   string // as PostgreSQL writes the column's type
+	rows       int64
+	extent     *catalog.Bounds
+	statistics Statistics // of the release
+	edited     bool       // rows were changed through the API since the release
+}
+
+// current reads the base of a dataset; nil when it has no release.
+func current(ctx context.Context, tx pgx.Tx, dataset string) (*base, error) {
+	var b base
+	var relation *string
+	var columns, statistics []byte
+	var extent []float64
+	var released int64
+	err := tx.QueryRow(ctx, `
+		SELECT d.release, r.revision, coalesce((SELECT max(revision) FROM changde.revisions v WHERE v.dataset = d.id AND v.kind <> 'settings'), 0),
+		       d.relation, r.columns, d.rows, d.extent, coalesce(r.statistics, '{}'),
+		       (SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(d.relation) AND attname = 'geom')
+		FROM changde.datasets d JOIN changde.releases r ON r.dataset = d.id AND r.release = d.release
+		WHERE d.id = $1 AND d.relation IS NOT NULL`, dataset).
+		Scan(&b.release, &released, &b.revision, &relation, &columns, &b.rows, &extent, &statistics, &b.geometry)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the current release of %s: %w", dataset, err)
+	}
+	b.relation = (*relation)[len("content."):]
+	if b.columns, err = catalog.DecodeColumns(columns); err != nil {
+		return nil, err
+	}
+	if len(extent) == 4 {
+		b.extent = &catalog.Bounds{extent[0], extent[1], extent[2], extent[3]}
+	}
+	if err := json.Unmarshal(statistics, &b.statistics); err != nil {
+		return nil, fmt.Errorf("statistics of %s: %w", dataset, err)
+	}
+	b.edited = b.revision != released
+	return &b, nil
+}
+
+// same reports whether rows of the delivery fit the table of the base.
+func (b *base) same(geometry string, z bool, columns []catalog.Column) bool {
+	if z {
+		geometry += "Z"
+	}
+	if b.geometry != fmt.Sprintf("geometry(%s,%d)", geometry, storageSRID) || len(b.columns) != len(columns) {
+		return false
+	}
+	types := make(map[string]catalog.Column)
+	for _, c := range b.columns {
+		types[c.Name] = c
+	}
+	for _, c := range columns {
+		if old, ok := types[c.Name]; !ok || old.Type != c.Type {
+			return false
+		}
+	}
+	return true
+}
+
+// shared are the columns that both have, by name and type.
+func (b *base) shared(columns []catalog.Column) []catalog.Column {
+	var out []catalog.Column
+	for _, c := range columns {
+		for _, old := range b.columns {
+			if old.Name == c.Name && old.Type == c.Type {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+func (b *base) column(name string) (catalog.Column, bool) {
+	for _, c := range b.columns {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return catalog.Column{}, false
+}
+
+func table(schema, name string) *postgis.SQL { return new(postgis.SQL).Ident(schema, name) }
+
+// compare finds what the staged table changes of the current release. It leaves
+// the temporary table changes, and difference.d<id> when the changes are few
+// enough to be listed.
+func (l *loader) compare(ctx context.Context, tx pgx.Tx, b *base, id int64, staged string) (*Difference, error) {
+	p := l.plan
+	s := &sides{a: table("content", b.relation), b: table("content", staged), comparer: p.request.Mode, columns: b.shared(p.columns)}
+	for _, c := range s.columns {
+		if c.Name == p.settings.businessKey {
+			s.key = c.Name
+		}
+	}
+	d := &Difference{From: b.release, Schema: p.drift, Before: b.statistics}
+	class := p.settings.named["class"]
+	if b.edited || b.statistics.Column != class || b.statistics.Rows != b.rows {
+		if _, ok := b.column(class); !ok {
+			class = ""
+		}
+		var err error
+		if d.Before, _, err = measure(ctx, tx, b.relation, p.geometry, class); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := countRows(ctx, tx, staged)
+	if err != nil {
+		return nil, err
+	}
+	same := b.same(p.geometry, p.z, p.columns)
+	if s.comparer == Full && s.key == "" && !same {
+		// Without a key and with other fields no row can be recognised.
+		d.Added, d.Removed = rows, b.rows
+		return d, nil
+	}
+	switch s.comparer {
+	case Changes:
+		err = l.reconcile(ctx, tx, s)
+	case Append:
+		err = l.present(ctx, tx, s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := s.match(ctx, tx); err != nil {
+		return nil, err
+	}
+	if err := s.describe(ctx, tx); err != nil {
+		return nil, err
+	}
+	if err := s.count(ctx, tx, d); err != nil {
+		return nil, err
+	}
+	touched := d.Added + d.Removed + d.Changed
+	d.Unchanged = b.rows - d.Removed - d.Changed
+	d.InPlace = same && touched <= maxListed && (s.comparer != Full || float64(touched) <= inPlaceShare*float64(max(rows, b.rows)))
+	d.Listed = touched <= maxListed
+	if s.comparer != Full && !d.InPlace {
+		return nil, tooManyChanges(touched)
+	}
+	if d.Listed {
+		label := ""
+		for _, c := range s.columns {
+			if c.Name == p.settings.named["label"] {
+				label = c.Name
+			}
+		}
+		geometry, z := p.geometry, p.z
+		if !same {
+			geometry, z = "Geometry", false
+		}
+		if err := s.list(ctx, tx, fmt.Sprintf("d%d", id), label, geometry, z); err != nil {
+			return nil, err
+		}
+	}
+	if d.InPlace {
+		if d.After, err = s.sum(ctx, tx, d.Before, p.geometry, p.settings.named["class"]); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// sanity finds whether the change is beyond the usual (Q20).
+func (d *Difference) sanity() []finding.Finding {
+	var out []finding.Finding
+	beyond := func(code, zh, en string, before, after, limit float64) {
+		if before <= 0 {
+			return
+		}
+		share := (after - before) / before
+		if math.Abs(share) > limit {
+			out = append(out, finding.Finding{
+				Code: code, Severity: finding.Warn, Action: finding.Noted,
+				ZH: fmt.Sprintf("%s由 %.0f 变为 %.0f（%+.2f%%），超出常规 ±%g%%，须人确认", zh, before, after, share*100, limit*100),
+				EN: fmt.Sprintf("%s from %.0f to %.0f (%+.2f%%), beyond the usual ±%g%%: a person must confirm it", en, before, after, share*100, limit*100),
+			})
+		}
+	}
+	beyond("count-changed", "行数", "rows go", float64(d.Before.Rows), float64(d.After.Rows), saneRows)
+	beyond("area-changed", "总面积（平方米）", "the area (m²) goes", d.Before.Area, d.After.Area, saneArea)
+	return out
+}
+
+// summarise writes the sentence for whoever decides.
+func (d *Difference) summarise() {
+	d.ZH = fmt.Sprintf("与第 %d 版相比：新增 %d，删除 %d，变更 %d（其中图形 %d），未变 %d；行数 %d → %d",
+		d.From, d.Added, d.Removed, d.Changed, d.Moved, d.Unchanged, d.Before.Rows, d.After.Rows)
+	d.EN = fmt.Sprintf("against release %d: %d added, %d removed, %d changed (%d in shape), %d unchanged; rows %d → %d",
+		d.From, d.Added, d.Removed, d.Changed, d.Moved, d.Unchanged, d.Before.Rows, d.After.Rows)
+	if d.Before.Area > 0 || d.After.Area > 0 {
+		d.ZH += fmt.Sprintf("；面积 %.4f → %.4f 平方公里", d.Before.Area/1e6, d.After.Area/1e6)
+		d.EN += fmt.Sprintf("; area %.4f → %.4f km²", d.Before.Area/1e6, d.After.Area/1e6)
+	}
+	if len(d.Schema) > 0 {
+		d.ZH += fmt.Sprintf("；字段结构变化 %d 处", len(d.Schema))
+		d.EN += fmt.Sprintf("; %d changes of fields", len(d.Schema))
+	}
+}

@@ -1,0 +1,272 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"changde/catalog"
+	"changde/postgis"
+	"changde/problem"
+)
+
+// Decider is who decides or changes something, and by which document.
+type Decider struct {
+	Actor        string // a key's id, or a login of the console
+	Organisation string
+	Document     string // 文号
+	Note         string
+	Admin        bool // of the platform
+	Approver     bool // may decide for the datasets of the organisation
+	Contributor  bool // may deliver and withdraw for the organisation
+}
+
+// Action is what is decided of a delivery.
+type Action string
+
+// The actions.
+const (
+	Approve  Action = "approve"
+	Reject   Action = "reject"
+	Withdraw Action = "withdraw"
+	Retry    Action = "retry"  // check and compare again
+	Cancel   Action = "cancel" // stop what is waiting or running
+)
+
+// Decision is an action as recorded.
+type Decision struct {
+	ID           int64      `json:"id"`
+	Action       Action     `json:"action"`
+	Actor        string     `json:"actor"`
+	Organisation string     `json:"organisation,omitempty"`
+	Document     string     `json:"document,omitempty"`
+	Note         string     `json:"note,omitempty"`
+	DecidedAt    time.Time  `json:"decided"`
+	CarriedAt    *time.Time `json:"carried,omitempty"`
+	Error        string     `json:"error,omitempty"`
+}
+
+const maxNote = 2000 // characters of a note or a document's number
+
+// waiting are the states in which an action may be taken.
+var waiting = map[Action][]string{
+	Approve:  {StateAwaiting},
+	Reject:   {StateAwaiting},
+	Withdraw: {StateReceived, StateInspected, StateAwaiting},
+	Retry:    {StateFailed, StateAwaiting},
+	Cancel:   {StateReceived, StateInspected, StateLoading},
+}
+
+// Request records a decision that a worker will carry out, after checking that
+// by may take it. It needs no more than the rights of the server.
+func (i *Ingester) Request(ctx context.Context, id int64, action Action, by Decider) (decision int64, err error) {
+	err = pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
+		if decision, err = record(ctx, tx, id, action, by); err != nil {
+			return err
+		}
+		if i.config.Enqueue == nil {
+			return errNoWorkers
+		}
+		return i.config.Enqueue(ctx, tx, Job{Decision: decision})
+	})
+	return decision, err
+}
+
+var errNoWorkers = problem.New(problem.Busy, "no-workers", "", "没有配置入库工作进程，请联系管理员（changde worker）", "no workers are configured; ask the operator (changde worker)")
+
+// Decide records a decision and carries it out at once.
+func (i *Ingester) Decide(ctx context.Context, id int64, action Action, by Decider) error {
+	var decision int64
+	err := pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) (err error) {
+		decision, err = record(ctx, tx, id, action, by)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return i.Carry(ctx, decision, nil)
+}
+
+// record checks and writes a decision.
+func record(ctx context.Context, tx pgx.Tx, id int64, action Action, by Decider) (int64, error) {
+	if len([]rune(by.Note)) > maxNote || len([]rune(by.Document)) > 200 {
+		return 0, problem.New(problem.TooLarge, "note-long", "note", fmt.Sprintf("意见最多 %d 字，文号最多 200 字", maxNote), fmt.Sprintf("a note has at most %d characters, a document's number 200", maxNote))
+	}
+	states, ok := waiting[action]
+	if !ok {
+		return 0, problem.New(problem.Invalid, "action-unknown", string(action), "操作只能是 approve、reject、withdraw、retry 或 cancel", "the action is one of approve, reject, withdraw, retry, cancel")
+	}
+	var state, sender, actor, owner string
+	var approval catalog.Approval
+	err := tx.QueryRow(ctx, `SELECT v.state, coalesce(v.sender, ''), v.actor, coalesce(d.owner, ''), coalesce(d.approval, 'automatic')
+		FROM changde.deliveries v LEFT JOIN changde.datasets d ON d.id = v.dataset WHERE v.id = $1`, id).Scan(&state, &sender, &actor, &owner, &approval)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, ErrNoDelivery
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read delivery %d: %w", id, err)
+	}
+	sending := by.Admin || by.Contributor && by.Organisation != "" && by.Organisation == sender
+	deciding := by.Admin || by.Approver && by.Organisation != "" && by.Organisation == owner
+	if !sending && !deciding && by.Organisation != sender && by.Organisation != owner {
+		return 0, ErrNoDelivery // who may not see it is not told of it
+	}
+	allowed := deciding
+	if action == Withdraw || action == Retry || action == Cancel {
+		allowed = sending || deciding
+	}
+	if !allowed {
+		return 0, problem.New(problem.Forbidden, "decision-forbidden", fmt.Sprint(id),
+			"您的密钥没有作此决定的权限：审批属于数据集所属单位的审批人，撤回属于交付单位", "your key may not decide this: approvers of the dataset's owner approve, the sender withdraws")
+	}
+	if (action == Approve) && approval == catalog.FourEyes && by.Actor == actor {
+		return 0, problem.New(problem.Forbidden, "four-eyes", fmt.Sprint(id),
+			"该数据集要求双人把关：交付人不能审批自己的交付", "this dataset wants four eyes: who delivered cannot approve")
+	}
+	for _, s := range states {
+		if s == state {
+			return insertDecision(ctx, tx, id, action, by)
+		}
+	}
+	return 0, problem.New(problem.Conflict, "delivery-state", fmt.Sprint(id),
+		fmt.Sprintf("交付处于 %s 状态，不能执行 %s", state, action), fmt.Sprintf("the delivery is %s; %s is not possible", state, action))
+}
+
+func insertDecision(ctx context.Context, tx pgx.Tx, id int64, action Action, by Decider) (decision int64, err error) {
+	err = tx.QueryRow(ctx, `INSERT INTO changde.decisions (delivery, action, actor, organisation, document, note) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
+		id, string(action), by.Actor, by.Organisation, cleanText(by.Document), cleanText(by.Note)).Scan(&decision)
+	if err != nil {
+		return 0, fmt.Errorf("record decision: %w", err)
+	}
+	return decision, audit(ctx, tx, by, string(action), fmt.Sprintf("delivery:%d", id), map[string]any{"decision": decision})
+}
+
+// audit records an action for good.
+func audit(ctx context.Context, tx pgx.Tx, by Decider, action, object string, detail map[string]any) error {
+	if by.Document != "" {
+		detail["document"] = by.Document
+	}
+	if by.Note != "" {
+		detail["note"] = cleanText(by.Note)
+	}
+	data, err := json.Marshal(detail)
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	if _, err := tx.Exec(ctx, "INSERT INTO changde.audit (actor, organisation, action, object, detail) VALUES ($1, $2, $3, $4, $5)",
+		by.Actor, by.Organisation, action, object, data); err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	return nil
+}
+
+// Carry carries out a recorded decision once; a decision that was carried out is
+// left alone. A decision that the delivery no longer allows is recorded as failed
+// and returned as a problem.
+func (i *Ingester) Carry(ctx context.Context, decision int64, progress func(Progress)) error {
+	conn, err := i.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Release()
+	var id int64
+	var action Action
+	var by Decider
+	var carried bool
+	err = conn.QueryRow(ctx, "SELECT delivery, action, actor, organisation, document, note, carried_at IS NOT NULL FROM changde.decisions WHERE id = $1", decision).
+		Scan(&id, &action, &by.Actor, &by.Organisation, &by.Document, &by.Note, &carried)
+	if err != nil {
+		return fmt.Errorf("read decision %d: %w", decision, err)
+	}
+	if carried {
+		return nil
+	}
+	err = i.carry(ctx, conn, id, action, by, progress)
+	var p *problem.Error
+	if err != nil && !errors.As(err, &p) {
+		return postgis.Fault(ctx, err, fmt.Sprintf("%s delivery %d", action, id))
+	}
+	text := ""
+	if p != nil {
+		text = p.Error()
+	}
+	if _, e := conn.Exec(ctx, "UPDATE changde.decisions SET carried_at = now(), error = nullif($2, '') WHERE id = $1", decision, text); e != nil {
+		return errors.Join(err, fmt.Errorf("record decision %d: %w", decision, e))
+	}
+	return err
+}
+
+func (i *Ingester) carry(ctx context.Context, conn *pgxpool.Conn, id int64, action Action, by Decider, progress func(Progress)) error {
+	if action == Cancel {
+		return i.cancel(ctx, conn, id)
+	}
+	if err := lock(ctx, conn, id); err != nil {
+		return err
+	}
+	defer unlock(conn, id)
+	switch action {
+	case Approve:
+		var dataset string
+		if err := conn.QueryRow(ctx, "SELECT dataset FROM changde.deliveries WHERE id = $1", id).Scan(&dataset); err != nil {
+			return err
+		}
+		if _, err := i.publish(ctx, conn, id, by); err != nil {
+			return err
+		}
+		i.retain(ctx, dataset)
+		return nil
+	case Reject:
+		return i.close(ctx, conn, id, StateRejected, by)
+	case Withdraw:
+		return i.close(ctx, conn, id, StateWithdrawn, by)
+	}
+	return i.again(ctx, conn, id, progress)
+}
+
+// lock takes the delivery's lock for the session, or says that somebody has it.
+func lock(ctx context.Context, conn *pgxpool.Conn, id int64) error {
+	var free bool
+	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1::int, $2::int)", lockClass, int32(id)).Scan(&free); err != nil {
+		return fmt.Errorf("lock delivery %d: %w", id, err)
+	}
+	if !free {
+		return ErrBusy
+	}
+	return nil
+}
+
+// ErrBusy answers for a delivery, or a dataset, that a worker is at.
+var ErrBusy = problem.New(problem.Busy, "delivery-busy", "", "有工作进程正在处理，请稍后再试", "a worker is at it; try again later")
+
+// close ends a delivery that will not be released.
+func (i *Ingester) close(ctx context.Context, conn *pgxpool.Conn, id int64, state string, by Decider) error {
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		var relation string
+		err := tx.QueryRow(ctx, `UPDATE changde.deliveries SET state = $2, finished_at = now(), error = nullif($3, '')
+			WHERE id = $1 AND state IN ('received', 'inspected', 'awaiting') RETURNING relation`, id, state, cleanText(by.Note)).Scan(&relation)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return problem.New(problem.Conflict, "delivery-state", fmt.Sprint(id), "交付的状态已变，请刷新", "the delivery's state has changed; read it again")
+		}
+		if err != nil {
+			return fmt.Errorf("close delivery %d: %w", id, err)
+		}
+		return dropStaged(ctx, tx, id, relation)
+	})
+}
+
+// dropStaged removes what a delivery that is not released had staged.
+func dropStaged(ctx context.Context, tx pgx.Tx, id int64, relation string) error {
+	q := new(postgis.SQL).Raw("DROP TABLE IF EXISTS ").Ident("difference", fmt.Sprintf("d%d", id))
+	if relation != "" {
+		q.Raw("; DROP TABLE IF EXISTS ").Ident("content", relation)
+	}
+	if _, err := tx.Exec(ctx, q.String()); err != nil {
+		return fmt.Errorf("drop what delivery %d staged: %w", id, err)
+	}
+	return nil
+}
