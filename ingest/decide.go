@@ -57,9 +57,9 @@ const maxNote = 2000 // characters of a note or a document's number
 var waiting = map[Action][]string{
 	Approve:  {StateAwaiting},
 	Reject:   {StateAwaiting},
-	Withdraw: {StateReceived, StateInspected, StateAwaiting},
+	Withdraw: {StateReceiving, StateReceived, StateInspected, StateAwaiting},
 	Retry:    {StateFailed, StateAwaiting},
-	Cancel:   {StateReceived, StateInspected, StateLoading},
+	Cancel:   {StateReceiving, StateReceived, StateInspected, StateLoading},
 }
 
 // Request records a decision that a worker will carry out, after checking that
@@ -248,7 +248,7 @@ func (i *Ingester) close(ctx context.Context, conn *pgxpool.Conn, id int64, stat
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		var relation string
 		err := tx.QueryRow(ctx, `UPDATE changde.deliveries SET state = $2, finished_at = now(), error = nullif($3, '')
-			WHERE id = $1 AND state IN ('received', 'inspected', 'awaiting') RETURNING relation`, id, state, cleanText(by.Note)).Scan(&relation)
+			WHERE id = $1 AND state IN ('receiving', 'received', 'inspected', 'awaiting') RETURNING relation`, id, state, cleanText(by.Note)).Scan(&relation)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return problem.New(problem.Conflict, "delivery-state", fmt.Sprint(id), "交付的状态已变，请刷新", "the delivery's state has changed; read it again")
 		}

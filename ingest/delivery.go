@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -90,7 +91,7 @@ func openDelivery(ctx context.Context, r Request, config Config) (_ *delivery, e
 	if err := d.look(ctx, files, r); err != nil {
 		return nil, err
 	}
-	if d.sources, err = choose(d.sources, r.Layer); err != nil {
+	if d.sources, err = choose(d.sources, r.Layers); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -151,7 +152,7 @@ func (d *delivery) expand(ctx context.Context, paths []string, tempDir string) (
 // digest hashes the files as sent, companions of a .shp and files of a folder
 // included: it is how the same delivery is recognised again.
 func (d *delivery) digest(ctx context.Context, paths []string, files []file) error {
-	h := sha256.New()
+	sums := make(map[string][]byte)
 	for _, path := range paths {
 		parts := []string{path}
 		if strings.EqualFold(filepath.Ext(path), ".shp") {
@@ -163,27 +164,53 @@ func (d *delivery) digest(ctx context.Context, paths []string, files []file) err
 			}
 		}
 		for _, part := range parts {
-			n, err := hashFile(ctx, h, part)
+			if sums[part] != nil {
+				continue
+			}
+			sum, n, err := hashFile(ctx, part)
 			if err != nil {
 				return fmt.Errorf("hash %s: %w", part, err)
 			}
-			d.bytes += n
+			if sum != nil {
+				sums[part] = sum
+				d.bytes += n
+			}
 		}
 	}
-	d.sha256 = h.Sum(nil)
+	d.sha256 = combine(sums)
 	return nil
 }
 
-func hashFile(ctx context.Context, h io.Writer, path string) (int64, error) {
+// combine gives the hash of a delivery: that of its file, and of several files
+// that of the sorted list of names and hashes.
+func combine(sums map[string][]byte) []byte {
+	if len(sums) == 1 {
+		for _, sum := range sums {
+			return sum
+		}
+	}
+	lines := make([]string, 0, len(sums))
+	for path, sum := range sums {
+		lines = append(lines, fmt.Sprintf("%s %x\n", filepath.Base(path), sum))
+	}
+	slices.Sort(lines)
+	out := sha256.Sum256([]byte(strings.Join(lines, "")))
+	return out[:]
+}
+
+// hashFile returns nothing for a folder.
+func hashFile(ctx context.Context, path string) ([]byte, int64, error) {
 	if info, err := os.Stat(path); err != nil || info.IsDir() {
-		return 0, err
+		return nil, 0, err
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	defer f.Close()
-	return io.CopyBuffer(struct{ io.Writer }{h}, contextReader{ctx, f}, make([]byte, 1<<20))
+	h := sha256.New()
+	n, err := io.CopyBuffer(struct{ io.Writer }{h}, contextReader{ctx, f}, make([]byte, 1<<20))
+	return h.Sum(nil), n, err
 }
 
 // contextReader ends a long read when its context ends.
@@ -308,17 +335,19 @@ func formatOf(f file) func(context.Context, file, Request) ([]source, error) {
 
 // choose narrows the layers found to those the request means. Several layers
 // are one delivery only when they have the same fields and geometry: sheets.
-func choose(sources []source, want string) ([]source, error) {
-	if want != "" {
+func choose(sources []source, want []string) ([]source, error) {
+	if len(want) > 0 {
 		var out []source
 		for _, s := range sources {
-			if s.layer == want {
+			if slices.Contains(want, s.layer) {
 				out = append(out, s)
 			}
 		}
-		if len(out) == 0 {
-			return nil, problem.New(problem.Invalid, "layer-unknown", want,
-				"交付中没有这个图层，有："+layerList(sources), "the delivery has no such layer; it has: "+layerList(sources))
+		for _, w := range want {
+			if !slices.ContainsFunc(out, func(s source) bool { return s.layer == w }) {
+				return nil, problem.New(problem.Invalid, "layer-unknown", w,
+					"交付中没有这个图层，有："+layerList(sources), "the delivery has no such layer; it has: "+layerList(sources))
+			}
 		}
 		sources = out
 	}

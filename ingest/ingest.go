@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"changde/catalog"
+	"changde/ingest/depot"
+	"changde/ingest/profile"
 )
 
 // Config tunes an Ingester. City is required; the zero value of the rest works.
@@ -25,6 +27,13 @@ type Config struct {
 	// MaxFindings bounds the findings kept for one delivery; beyond it they are
 	// only counted. Default 100,000.
 	MaxFindings int
+	// Library holds the layer standards. Nil: those that are built in.
+	Library *profile.Library
+	// Depot keeps the files of deliveries that wait for a worker. Nil: deliveries are
+	// loaded from where they are.
+	Depot depot.Store
+	// MaxUpload bounds the bytes of one uploaded file. Default: the depot's bound.
+	MaxUpload int64
 	// Enqueue hands a job to the workers, in the transaction that makes it. Nil:
 	// there are none, and only what is done at once can be done.
 	Enqueue func(ctx context.Context, tx pgx.Tx, job Job) error
@@ -64,6 +73,13 @@ type Ingester struct {
 // New makes an Ingester. To load and to release, the pool's login must own the
 // platform's schemas; reports and lists can be read by the server's role.
 func New(pool *pgxpool.Pool, config Config) *Ingester {
+	if config.Library == nil {
+		library, err := profile.Builtin()
+		if err != nil {
+			panic(err) // the standards are part of the program, and its tests read them
+		}
+		config.Library = library
+	}
 	if config.TempDir == "" {
 		config.TempDir = os.TempDir()
 	}
@@ -100,10 +116,12 @@ const (
 // one layer (map sheets) are read one after the other. Its JSON form is what a
 // delivery that waits keeps of it.
 type Request struct {
-	Files    []string `json:"-"`
-	Dataset  string   `json:"dataset,omitempty"`
-	Sender   string   `json:"sender,omitempty"`   // organisation, may be empty
-	Layer    string   `json:"layer,omitempty"`    // which layer, when the files hold several
+	Files   []string `json:"-"`
+	Dataset string   `json:"dataset,omitempty"`
+	Sender  string   `json:"sender,omitempty"` // organisation, may be empty
+	// Layers are the layers meant, when the files hold several; more than one are
+	// sheets of one layer.
+	Layers   []string `json:"layers,omitempty"`
 	Encoding string   `json:"encoding,omitempty"` // overrules the evidence, may be empty
 	EPSG     int      `json:"crs,omitempty"`      // overrules the evidence, 0 for none
 	Policy   Policy   `json:"invalid,omitempty"`  // default Repair
@@ -114,6 +132,11 @@ type Request struct {
 	Actor       string `json:"actor,omitempty"`    // who delivers: a key's id, or a login of the console
 	Document    string `json:"document,omitempty"` // number of the covering letter (文号)
 	Note        string `json:"note,omitempty"`
+	// Repeat accepts files that were delivered before.
+	Repeat bool `json:"repeat,omitempty"`
+	// Foreign tells that the sender does not own the dataset: whatever its approval,
+	// the owner decides.
+	Foreign bool `json:"foreign,omitempty"`
 	// Confirm accepts changes beyond the usual (Q20) beforehand.
 	Confirm  bool     `json:"confirm,omitempty"`
 	Settings Settings `json:"settings,omitzero"`

@@ -96,10 +96,10 @@ const (
 func TestCountiesInEachFormat(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	for path, layer := range map[string]string{
-		countiesZone: "", countiesCM: "", "geopackage/testdata/changde_4490.gpkg": "xzq", "../examples/changde/data/counties.geojson": "",
+	for path, layers := range map[string][]string{
+		countiesZone: nil, countiesCM: nil, "geopackage/testdata/changde_4490.gpkg": {"xzq"}, "../examples/changde/data/counties.geojson": nil,
 	} {
-		report := b.deliver(ingest.Request{Files: []string{path}, Dataset: "xzq", Layer: layer})
+		report := b.deliver(ingest.Request{Files: []string{path}, Dataset: "xzq", Layers: layers})
 		if report.Read != 9 || report.Published != 9 || report.Refused != 0 {
 			t.Errorf("%s: report %+v", path, report)
 		}
@@ -114,7 +114,7 @@ func TestCountiesInEachFormat(t *testing.T) {
 	}
 	// Whatever the projection they came in, corners differ by less than 1 mm.
 	b.deliver(ingest.Request{Files: []string{countiesZone}, Dataset: "zone"})
-	for _, other := range []ingest.Request{{Files: []string{countiesCM}}, {Files: []string{"geopackage/testdata/changde_4490.gpkg"}, Layer: "xzq"}} {
+	for _, other := range []ingest.Request{{Files: []string{countiesCM}}, {Files: []string{"geopackage/testdata/changde_4490.gpkg"}, Layers: []string{"xzq"}}} {
 		other.Dataset = "other"
 		b.deliver(other)
 		moved := b.rows(`SELECT max(ST_HausdorffDistance(ST_Transform(a.geom, 4546), ST_Transform(b.geom, 4546))) FROM data.zone a JOIN data.other b USING (adcode)`)

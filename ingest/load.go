@@ -234,7 +234,7 @@ func (l *loader) encode(b *batch, encoder *rowEncoder, ewkb []byte) (chunk, []by
 	var c chunk
 	for _, f := range b.features {
 		op, values, ok := l.operation(b, f)
-		if !ok {
+		if !ok || !l.conform(b, f, values) {
 			continue
 		}
 		g, span, ok := l.accept(b, f, op)

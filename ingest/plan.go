@@ -9,6 +9,7 @@ import (
 
 	"changde/catalog"
 	"changde/ingest/crs"
+	"changde/ingest/finding"
 	"changde/ingest/layer"
 	"changde/problem"
 )
@@ -55,6 +56,7 @@ type Plan struct {
 	Geometry Choice       `json:"geometry"`
 	Policy   Choice       `json:"policy"`
 	Target   Choice       `json:"target"`
+	Profile  Choice       `json:"profile"`
 	Columns  []ColumnPlan `json:"columns"`
 	Notes    []Note       `json:"notes"`
 
@@ -71,6 +73,9 @@ type Plan struct {
 	// changeField is the index of the field that says what a row of Changes does, -1
 	// in other modes. It is no column.
 	changeField int
+	standard    *standard
+	conversions []layer.Type      // by column, -1 for none
+	found       []finding.Finding // of the layer as a whole
 }
 
 // Close removes the files unpacked for the plan. It may be called twice.
@@ -120,6 +125,9 @@ func (i *Ingester) Plan(ctx context.Context, r Request) (_ *Plan, err error) {
 		return nil, err
 	}
 	if err := p.findChangeField(first.fields); err != nil {
+		return nil, err
+	}
+	if err := i.applyProfile(p, first.fields); err != nil {
 		return nil, err
 	}
 	if err := p.mapColumns(first.fields); err != nil {
@@ -231,14 +239,28 @@ func (p *Plan) mapColumns(fields []layer.Field) error {
 			p.Columns = append(p.Columns, ColumnPlan{Field: f.Name, ZH: "变更标识，不入库", EN: "says what the row does; not stored"})
 			continue
 		}
-		c := ColumnPlan{Field: f.Name, Column: columnName(f.Name, n, taken), Type: f.Type.String()}
+		name, alias, typ, conversion := f.Name, "", f.Type, layer.Type(-1)
+		if std, ok := p.standard.column(n); ok {
+			name, alias = std.Name, std.Alias
+			if std.Type != f.Type && convertible(f.Type, std.Type) {
+				typ, conversion = std.Type, std.Type
+			}
+		}
+		c := ColumnPlan{Field: f.Name, Column: columnName(name, n, taken), Type: typ.String()}
 		taken[strings.ToLower(c.Column)] = true
-		if c.Column != f.Name {
+		switch {
+		case c.Column != name:
 			c.ZH = "字段名重复、为保留名、过长或为空，已改名"
 			c.EN = "renamed: the field's name is taken, reserved, too long or empty"
+		case c.Column != f.Name:
+			c.ZH, c.EN = "按标准取全名", "its full name by the standard"
+		}
+		if given := p.request.Settings.Aliases[c.Column]; given != "" {
+			alias = given
 		}
 		p.Columns = append(p.Columns, c)
-		p.columns = append(p.columns, catalog.Column{Name: c.Column, Alias: p.request.Settings.Aliases[c.Column], Type: f.Type})
+		p.columns = append(p.columns, catalog.Column{Name: c.Column, Alias: alias, Type: typ})
+		p.conversions = append(p.conversions, conversion)
 	}
 	return p.settings.checkColumns(p.columns)
 }

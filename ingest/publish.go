@@ -18,8 +18,11 @@ import (
 
 // ensure makes the dataset's row when there is none. Without a release it is
 // visible to nobody.
-func ensure(ctx context.Context, conn *pgxpool.Conn, p *Plan) error {
-	_, err := conn.Exec(ctx, `INSERT INTO changde.datasets (id, title_zh) VALUES ($1, $1) ON CONFLICT (id) DO NOTHING`, p.Dataset)
+func ensure(ctx context.Context, db interface {
+	Exec(context.Context, string, ...any) (pgconn.CommandTag, error)
+}, p *Plan,
+) error {
+	_, err := db.Exec(ctx, `INSERT INTO changde.datasets (id, title_zh) VALUES ($1, $1) ON CONFLICT (id) DO NOTHING`, p.Dataset)
 	if err != nil {
 		return fmt.Errorf("make dataset %s: %w", p.Dataset, err)
 	}

@@ -69,7 +69,7 @@ func TestRefusedDeliveries(t *testing.T) {
 			return []string{file(t, "x.geojson", strings.ReplaceAll(`{"type":"FeatureCollection","features":[`+point(1)+`]}`, "29.0", "9.0"))}
 		}, kind: problem.Invalid},
 		"dataset id":        {files: func(*testing.T) []string { return []string{countiesCM} }, set: func(r *ingest.Request) { r.Dataset = `"; drop table` }, kind: problem.Invalid},
-		"no such layer":     {files: func(*testing.T) []string { return []string{countiesCM} }, set: func(r *ingest.Request) { r.Layer = "x" }, kind: problem.Invalid},
+		"no such layer":     {files: func(*testing.T) []string { return []string{countiesCM} }, set: func(r *ingest.Request) { r.Layers = []string{"x"} }, kind: problem.Invalid},
 		"no such encoding":  {files: func(*testing.T) []string { return []string{countiesCM} }, set: func(r *ingest.Request) { r.Encoding = "klingon" }, kind: problem.Invalid},
 		"no such key field": {files: func(*testing.T) []string { return []string{countiesCM} }, set: func(r *ingest.Request) { r.Settings.BusinessKey = "BSM" }, kind: problem.Invalid},
 		"key not unique":    {files: func(*testing.T) []string { return []string{countiesCM} }, set: func(r *ingest.Request) { r.Settings.BusinessKey = "city" }, kind: problem.Invalid},

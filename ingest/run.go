@@ -37,6 +37,7 @@ type Progress struct {
 
 // The states of a delivery.
 const (
+	StateReceiving = "receiving" // its files are coming
 	StateReceived  = "received"  // its files are here
 	StateInspected = "inspected" // its plan is made
 	StateLoading   = "loading"   // a worker has it
@@ -81,8 +82,9 @@ type RuleResult struct {
 	Check    string           `json:"check,omitempty"`
 	Severity finding.Severity `json:"severity"`
 	Found    int64            `json:"found"`
+	Rows     int64            `json:"rows"` // looked at
 	Seconds  float64          `json:"seconds"`
-	SkipZH   string           `json:"skipZh,omitempty"` // why it was not applied
+	SkipZH   string           `json:"skipZh,omitempty"` // why it was not applied, or not to the end
 	SkipEN   string           `json:"skipEn,omitempty"`
 }
 
@@ -139,7 +141,7 @@ func (i *Ingester) execute(ctx context.Context, conn *pgxpool.Conn, p *Plan, id 
 	err := i.stage(ctx, conn, l, id, table, report)
 	waits := false
 	for tries := 0; err == nil; tries++ {
-		waits = p.settings.approval != catalog.Automatic || report.Confirm && !p.request.Confirm
+		waits = p.settings.approval != catalog.Automatic || p.request.Foreign || report.Confirm && !p.request.Confirm
 		progress(Progress{Phase: Publishing})
 		if waits {
 			err = i.await(ctx, conn, id)
@@ -228,6 +230,9 @@ func (i *Ingester) stage(ctx context.Context, conn *pgxpool.Conn, l *loader, id 
 		var err error
 		if report.Read, err = l.load(ctx, tx, table); err != nil {
 			return err
+		}
+		for _, f := range p.found {
+			l.found.add(f)
 		}
 		l.progress(Progress{Phase: Checking})
 		if !l.inGo {
@@ -391,13 +396,14 @@ func (i *Ingester) Sweep(ctx context.Context) error {
 		return err
 	}
 	defer conn.Release()
-	rows, err := conn.Query(ctx, "SELECT id, relation FROM changde.deliveries WHERE state IN ('loading', 'staged', 'checked') ORDER BY id LIMIT 1000")
+	rows, err := conn.Query(ctx, "SELECT id, relation, depot FROM changde.deliveries WHERE state IN ('loading', 'staged', 'checked') ORDER BY id LIMIT 1000")
 	if err != nil {
 		return err
 	}
 	type open struct {
 		ID       int64
 		Relation string
+		Depot    bool
 	}
 	left, err := pgx.CollectRows(rows, pgx.RowToStructByPos[open])
 	if err != nil {
@@ -410,11 +416,19 @@ func (i *Ingester) Sweep(ctx context.Context) error {
 				return err
 			}
 			// Released meanwhile: nothing to do. The state is read again under the lock.
-			tag, err := tx.Exec(ctx, `UPDATE changde.deliveries SET state = 'failed', error = $2, finished_at = now()
+			// A delivery whose files are in the depot is begun again.
+			again := d.Depot && i.config.Enqueue != nil
+			tag, err := tx.Exec(ctx, `UPDATE changde.deliveries SET state = CASE WHEN $3 THEN 'received' ELSE 'failed' END,
+				error = CASE WHEN $3 THEN NULL ELSE $2 END, finished_at = CASE WHEN $3 THEN NULL ELSE now() END
 				WHERE id = $1 AND state IN ('loading', 'staged', 'checked')`, d.ID,
-				"处理进程中断，未发布任何内容；请重新交付 / the process died and nothing was published; deliver again")
+				"处理进程中断，未发布任何内容；请重新交付 / the process died and nothing was published; deliver again", again)
 			if err != nil || tag.RowsAffected() == 0 || d.Relation == "" {
 				return err
+			}
+			if again {
+				if err := i.config.Enqueue(ctx, tx, Job{Delivery: d.ID}); err != nil {
+					return err
+				}
 			}
 			_, err = tx.Exec(ctx, new(postgis.SQL).Raw("DROP TABLE IF EXISTS ").Ident("content", d.Relation).
 				Raw("; DROP TABLE IF EXISTS ").Ident("difference", fmt.Sprintf("d%d", d.ID)).String())

@@ -96,7 +96,7 @@ func Migrate(ctx context.Context, url string) error {
 		return s.Check()
 	}
 	if s.Ready() {
-		return nil
+		return migrateJobs(ctx, url)
 	}
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, lockTries))
 	if err != nil {
@@ -114,7 +114,7 @@ func Migrate(ctx context.Context, url string) error {
 	if _, err := p.Up(ctx); err != nil {
 		return explain(err)
 	}
-	return nil
+	return migrateJobs(ctx, url)
 }
 
 // Version asks a database how far it has come. It changes nothing and needs no

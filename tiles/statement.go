@@ -7,13 +7,13 @@ import (
 
 // selection says which rows of a release a tile is made of.
 type selection struct {
-	release  *catalog.Release
-	columns  []catalog.Column
-	box      catalog.Bounds // of the tile with its margin, degrees
-	edited   bool           // rows come and go without a release, so its extent may lag
-	dim      int            // as dimensionOf says
-	least    float32        // the span in degrees below which rows are left in the database; 0: none
-	limit    int
+	release *catalog.Release
+	columns []catalog.Column
+	box     catalog.Bounds // of the tile with its margin, degrees
+	edited  bool           // rows come and go without a release, so its extent may lag
+	dim     int            // as dimensionOf says
+	least   float32        // the span in degrees below which rows are left in the database; 0: none
+	limit   int
 }
 
 // rowsSQL selects fid, span, geom and the columns, the largest rows first and

@@ -20,7 +20,7 @@ import (
 type ingestCommand struct {
 	Files    []string `arg:"" name:"file" help:"交付文件：.zip .shp .gpkg .geojson / files of one delivery."`
 	Dataset  string   `name:"dataset" required:"" help:"目标数据集标识 / dataset id."`
-	Layer    string   `name:"layer" help:"含多个图层时指定一个 / which layer, when there are several."`
+	Layers   []string `name:"layer" help:"含多个图层时指定；多个为同一图层的分幅 / which layers, when there are several; several are sheets of one."`
 	Encoding string   `name:"encoding" help:"指定文字编码，例如 GBK / text encoding, overrules the evidence."`
 	CRS      int      `name:"crs" placeholder:"EPSG" help:"指定坐标系 EPSG 代码 / EPSG code, overrules the evidence."`
 	Invalid  string   `name:"invalid" default:"repair" enum:"repair,refuse" help:"无效几何：repair 修复或 refuse 拒收 / invalid geometry: ${enum}."`
@@ -43,7 +43,7 @@ func (c *ingestCommand) request() (ingest.Request, error) {
 	set, err := c.settings()
 	set.BusinessKey = c.Key
 	return ingest.Request{
-		Files: c.Files, Dataset: c.Dataset, Sender: c.Sender, Layer: c.Layer, Encoding: c.Encoding, EPSG: c.CRS,
+		Files: c.Files, Dataset: c.Dataset, Sender: c.Sender, Layers: c.Layers, Encoding: c.Encoding, EPSG: c.CRS,
 		Policy: ingest.Policy(c.Invalid), Mode: ingest.Mode(c.Mode), ChangeField: c.Flag, Actor: console(),
 		Document: c.Document, Note: c.Note, Confirm: c.Confirm, Settings: set,
 	}, err

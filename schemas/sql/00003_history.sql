@@ -44,6 +44,9 @@ ALTER TABLE changde.releases
 COMMENT ON COLUMN changde.releases.difference IS '与上一版相比的统计';
 COMMENT ON COLUMN changde.releases.statistics IS '分类的行数与面积（平方米，椭球面）';
 
+CREATE SCHEMA jobs;
+COMMENT ON SCHEMA jobs IS '作业队列（River）';
+
 CREATE SCHEMA difference;
 COMMENT ON SCHEMA difference IS '每次交付的变化清单 d<交付号>：增、删、改的要素与其位置';
 
@@ -95,9 +98,9 @@ $$;
 
 ALTER TABLE changde.deliveries DROP CONSTRAINT deliveries_state_check;
 ALTER TABLE changde.deliveries ADD CONSTRAINT deliveries_state_check CHECK (state IN
-    ('received', 'inspected', 'loading', 'staged', 'checked', 'awaiting', 'released', 'rejected', 'withdrawn', 'failed'));
+    ('receiving', 'received', 'inspected', 'loading', 'staged', 'checked', 'awaiting', 'released', 'rejected', 'withdrawn', 'failed'));
 DROP INDEX changde.deliveries_open_idx;
-CREATE INDEX deliveries_open_idx ON changde.deliveries (id) WHERE state IN ('received', 'inspected', 'loading', 'staged', 'checked', 'awaiting');
+CREATE INDEX deliveries_open_idx ON changde.deliveries (id) WHERE state IN ('receiving', 'received', 'inspected', 'loading', 'staged', 'checked', 'awaiting');
 CREATE INDEX deliveries_sha256_idx ON changde.deliveries (sha256);
 ALTER TABLE changde.deliveries
     ALTER COLUMN dataset DROP NOT NULL,
@@ -124,7 +127,7 @@ ALTER TABLE changde.deliveries
     ADD COLUMN transformation jsonb,
     ADD COLUMN priority      smallint NOT NULL DEFAULT 2 CHECK (priority BETWEEN 1 AND 4),
     ADD COLUMN cancelled     boolean NOT NULL DEFAULT false;
-COMMENT ON COLUMN changde.deliveries.state IS 'received 已接收，inspected 已探查，loading 入库中，staged 已入暂存表，checked 已检查比对，awaiting 待审批，released 已发布，rejected 已退回，withdrawn 已撤回，failed 失败';
+COMMENT ON COLUMN changde.deliveries.state IS 'receiving 接收中，received 已接收，inspected 已探查，loading 入库中，staged 已入暂存表，checked 已检查比对，awaiting 待审批，released 已发布，rejected 已退回，withdrawn 已撤回，failed 失败';
 COMMENT ON COLUMN changde.deliveries.confirm IS '变化超出常规（Q20），须人确认';
 COMMENT ON COLUMN changde.deliveries.transformation IS '所用坐标转换的标识与检核点残差，不含参数';
 
@@ -214,7 +217,9 @@ DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'changde_api') THEN
         GRANT SELECT ON ALL TABLES IN SCHEMA changde TO changde_api;
-        GRANT USAGE ON SCHEMA difference TO changde_api;
+        GRANT USAGE ON SCHEMA difference, jobs TO changde_api;
+        ALTER DEFAULT PRIVILEGES IN SCHEMA jobs GRANT SELECT, INSERT ON TABLES TO changde_api;
+        ALTER DEFAULT PRIVILEGES IN SCHEMA jobs GRANT USAGE ON SEQUENCES TO changde_api;
         ALTER DEFAULT PRIVILEGES IN SCHEMA difference GRANT SELECT ON TABLES TO changde_api;
         GRANT INSERT (dataset, sender, files, bytes, state, relation, request, depot, mode, actor, document, note, priority) ON changde.deliveries TO changde_api;
         GRANT UPDATE (files, bytes, sha256, state, request, cancelled) ON changde.deliveries TO changde_api;
@@ -227,7 +232,7 @@ $$;
 -- +goose StatementEnd
 
 -- +goose Down
-DROP SCHEMA secret, difference CASCADE;
+DROP SCHEMA secret, difference, jobs CASCADE;
 DROP TABLE changde.webhooks, changde.mappings, changde.audit, changde.decisions, changde.revisions;
 DROP FUNCTION changde.audit_is_final(), changde.keep_history(text, bigint, text);
 ALTER TABLE changde.findings DROP COLUMN rule, DROP COLUMN severity, DROP COLUMN file, DROP COLUMN before, DROP COLUMN after;

@@ -1,0 +1,379 @@
+package quality
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"sync/atomic"
+
+	"changde/ingest/profile"
+	"changde/postgis"
+)
+
+// pair is two rows that have an area in common, in square metres; a < b.
+type pair struct {
+	a, b int64
+	area float64
+}
+
+// pairs is all pairs of rows that overlap by more than least square metres.
+type pairs struct {
+	least float64
+	all   []pair
+	full  bool // there are more
+	known bool
+}
+
+// mostPairs bounds the pairs that are kept: as many findings as a person will
+// never look at, and as much memory as we have.
+const mostPairs = 1_000_000
+
+// verified is how many pairs PostGIS is asked about at a time.
+const verified = 20_000
+
+// overlaps is Q06.
+func (c *checker) overlaps(ctx context.Context, s *scan, r *rule) (func(context.Context) error, error) {
+	p, err := profile.Params[profile.OverlapParams](c.o.Profile, r.spec)
+	if err != nil {
+		return nil, err
+	}
+	if !c.areal {
+		r.skip("图层不是面", "the layer has no polygons")
+		return nil, nil
+	}
+	if err := c.wantPairs(ctx, s, r, p.Area); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		if err := c.findPairs(ctx); err != nil {
+			return err
+		}
+		r.Rows = c.tiles.count
+		return c.tellOverlaps(ctx, r, p.Tolerance, p.Area)
+	}, nil
+}
+
+// wantPairs makes sure that findPairs has what it needs.
+func (c *checker) wantPairs(ctx context.Context, s *scan, r *rule, least float64) error {
+	if _, err := c.tiled(ctx, s, r); err != nil {
+		return err
+	}
+	if c.pairs == nil {
+		c.pairs = &pairs{least: least}
+	}
+	c.pairs.least = min(c.pairs.least, least)
+	return nil
+}
+
+// finder looks for pairs in one tile after the other. Where each edge is shared
+// by two rows, one on either side, as many rows cover one side as the other: so
+// what several rows cover is bounded by edges that are not shared. Rows that have
+// such an edge are compared with all around them, and so is, in turn, each row
+// that is found to overlap; the others need not be.
+type finder struct {
+	in      intersector
+	mesh    mesh
+	grid    grid
+	start   []int32
+	cells   []int32
+	queue   []int32
+	whole   []pair // complete
+	partial []pair // in several tiles, to be added up
+	count   *atomic.Int64
+	least   float64
+}
+
+// findPairs fills c.pairs.
+func (c *checker) findPairs(ctx context.Context) error {
+	if c.pairs.known {
+		return nil
+	}
+	var count atomic.Int64
+	finders := make([]finder, c.o.Workers)
+	for i := range finders {
+		finders[i].count, finders[i].least = &count, c.pairs.least
+		finders[i].mesh.known = c.tiles.margin
+	}
+	err := c.tiles.each(ctx, nil, func(w int, t *tile) error { return finders[w].find(ctx, t) })
+	if err != nil {
+		return err
+	}
+	var partial []pair
+	for i := range finders {
+		c.pairs.all = append(c.pairs.all, finders[i].whole...)
+		partial = append(partial, finders[i].partial...)
+	}
+	slices.SortFunc(partial, comparePairs)
+	for i := 0; i < len(partial); {
+		p := partial[i]
+		for i++; i < len(partial) && partial[i].a == p.a && partial[i].b == p.b; i++ {
+			p.area += partial[i].area
+		}
+		if p.area > c.pairs.least {
+			c.pairs.all = append(c.pairs.all, p)
+		}
+	}
+	slices.SortFunc(c.pairs.all, comparePairs)
+	c.pairs.full = count.Load() > mostPairs
+	c.pairs.known = true
+	return nil
+}
+
+func comparePairs(p, q pair) int {
+	return cmp.Or(cmp.Compare(p.a, q.a), cmp.Compare(p.b, q.b))
+}
+
+// find compares the rows of a tile whose bounds meet.
+func (f *finder) find(ctx context.Context, t *tile) error {
+	f.mesh.fill(t)
+	f.mesh.settle()
+	if f.several(t) {
+		for i := range f.mesh.doubt {
+			f.mesh.doubt[i] = true
+		}
+	}
+	f.queue = f.queue[:0]
+	for i, d := range f.mesh.doubt {
+		if d {
+			f.queue = append(f.queue, int32(i))
+		}
+	}
+	if len(f.queue) == 0 {
+		return nil
+	}
+	f.grid = newGrid(t, len(t.areas))
+	f.fill(t, f.grid)
+	done := zeroed(f.mesh.doubt, len(t.areas)) // compared with all around it
+	f.mesh.doubt = done
+	queued := make([]bool, len(t.areas))
+	for _, i := range f.queue {
+		queued[i] = true
+	}
+	for n := 0; n < len(f.queue); n++ {
+		if n%256 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if f.count.Load() > mostPairs {
+			return nil
+		}
+		i := f.queue[n]
+		f.around(t, i, func(k int32) {
+			if done[k] || !f.compare(t, &t.areas[i], &t.areas[k]) {
+				return
+			}
+			for _, l := range [2]int32{i, k} {
+				if !queued[l] {
+					queued[l] = true
+					f.queue = append(f.queue, l)
+				}
+			}
+		})
+		done[i] = true
+	}
+	return nil
+}
+
+// several says that the tile is covered more than once all over, so that no edge
+// in it would show what overlaps.
+func (f *finder) several(t *tile) bool {
+	whole := (t.box.x1 - t.box.x0) * (t.box.y1 - t.box.y0)
+	if math.IsInf(whole, 0) || math.IsNaN(whole) {
+		return false
+	}
+	sum := 0.0
+	for i := range t.areas {
+		sum += f.in.within(t, &t.areas[i], t.areas[i].box.cut(t.box))
+	}
+	return sum > 1.5*whole
+}
+
+// around gives each row whose bounds meet those of row i, once.
+func (f *finder) around(t *tile, i int32, do func(int32)) {
+	b := t.areas[i].box
+	g := &f.grid
+	x0, x1 := g.column(b.x0), g.column(b.x1)
+	for y := g.line(b.y0); y <= g.line(b.y1); y++ {
+		for x := x0; x <= x1; x++ {
+			n := y*g.nx + x
+			for _, k := range f.cells[f.start[n]:f.start[n+1]] {
+				o := &t.areas[k].box
+				if k == i || !b.meets(*o) {
+					continue
+				}
+				// The cell of the corner of what the bounds share has the pair.
+				if g.cell(max(b.x0, o.x0, g.box.x0), max(b.y0, o.y0, g.box.y0)) == n {
+					do(k)
+				}
+			}
+		}
+	}
+}
+
+// compare keeps a pair when it has enough in common, and says whether it has
+// anything in common.
+func (f *finder) compare(t *tile, a, b *area) bool {
+	r := a.box.cut(b.box)
+	kx, ky := scale((r.y0 + r.y1) / 2)
+	k := kx * ky
+	if a.fid == b.fid || (r.x1-r.x0)*(r.y1-r.y0)*k <= f.least*trace {
+		return false
+	}
+	p := pair{min(a.fid, b.fid), max(a.fid, b.fid), 0}
+	if r.within(t.box) {
+		if p.area = f.in.common(t, a, b, r) * k; p.area > f.least {
+			f.whole = append(f.whole, p)
+			f.count.Add(1)
+		}
+		return p.area > f.least*trace
+	}
+	// The scale is that of the whole, so that the parts of a pair add up.
+	if p.area = f.in.common(t, a, b, r.cut(t.box)) * k; p.area > f.least*trace {
+		f.partial = append(f.partial, p)
+		f.count.Add(1)
+		return true
+	}
+	return false
+}
+
+// trace is the share of the least area that still tells an overlap from nothing.
+const trace = 1e-4
+
+// grid divides the rows' bounds in a tile into cells.
+type grid struct {
+	box    box
+	nx, ny int
+	fx, fy float64
+}
+
+func newGrid(t *tile, n int) grid {
+	b := emptyBox()
+	for i := range t.areas {
+		b.add(t.areas[i].box.x0, t.areas[i].box.y0)
+		b.add(t.areas[i].box.x1, t.areas[i].box.y1)
+	}
+	b = b.cut(t.box)
+	side := max(1, int(math.Sqrt(float64(n))))
+	g := grid{box: b, nx: side, ny: side}
+	g.fx, g.fy = float64(side)/(b.x1-b.x0), float64(side)/(b.y1-b.y0)
+	return g
+}
+
+func (g grid) column(x float64) int { return clampCell((x-g.box.x0)*g.fx, g.nx) }
+func (g grid) line(y float64) int   { return clampCell((y-g.box.y0)*g.fy, g.ny) }
+
+func clampCell(v float64, n int) int {
+	switch {
+	case !(v > 0): // NaN of a grid without extent is 0
+		return 0
+	case v >= float64(n):
+		return n - 1
+	}
+	return int(v)
+}
+
+func (g grid) cell(x, y float64) int { return g.line(y)*g.nx + g.column(x) }
+
+// fill sorts the rows into the cells that their bounds meet.
+func (f *finder) fill(t *tile, g grid) {
+	f.start = append(f.start[:0], make([]int32, g.nx*g.ny+1)...)
+	visit := func(do func(cell int, i int32)) {
+		for i := range t.areas {
+			b := t.areas[i].box
+			if !b.meets(g.box) {
+				continue
+			}
+			x0, x1 := g.column(b.x0), g.column(b.x1)
+			for y := g.line(b.y0); y <= g.line(b.y1); y++ {
+				for x := x0; x <= x1; x++ {
+					do(y*g.nx+x, int32(i))
+				}
+			}
+		}
+	}
+	total := int32(0)
+	visit(func(cell int, _ int32) { f.start[cell+1]++; total++ })
+	for i := 1; i < len(f.start); i++ {
+		f.start[i] += f.start[i-1]
+	}
+	f.cells = slices.Grow(f.cells[:0], int(total))[:total]
+	visit(func(cell int, i int32) {
+		f.cells[f.start[cell]] = i
+		f.start[cell]++
+	})
+	copy(f.start[1:], f.start[:len(f.start)-1])
+	f.start[0] = 0
+}
+
+// tellOverlaps asks PostGIS for the overlap of each pair and tells those that are
+// neither small nor thin.
+func (c *checker) tellOverlaps(ctx context.Context, r *rule, tolerance, least float64) error {
+	r.AtLeast = c.pairs.full
+	for all := range slices.Chunk(c.pairs.all, verified) {
+		fids := make([]int64, 0, 2*len(all))
+		a, b := make([]int64, len(all)), make([]int64, len(all))
+		for i, p := range all {
+			a[i], b[i] = p.a, p.b
+			fids = append(fids, p.a, p.b)
+		}
+		q := new(postgis.SQL).Raw("WITH r AS MATERIALIZED (SELECT fid, geom FROM ").Ident(c.layer.Relation[0], c.layer.Relation[1]).
+			Raw(" WHERE fid = ANY(").Arg(fids).Raw(")), i AS MATERIALIZED (SELECT p.a, p.b, ST_CollectionExtract(ST_Intersection(ST_Force2D(x.geom), ST_Force2D(y.geom)), 3) AS geom FROM unnest(").
+			Arg(a).Raw("::bigint[], ").Arg(b).Raw(`::bigint[]) p(a, b) JOIN r x ON x.fid = p.a JOIN r y ON y.fid = p.b)
+			SELECT a, b, ST_AsEWKB(geom, 'NDR'), ST_X(p), ST_Y(p) FROM (SELECT *, ST_PointOnSurface(geom) AS p FROM i WHERE NOT ST_IsEmpty(geom)) i ORDER BY a, b`)
+		rows, err := c.tx.Query(ctx, q.String(), q.Args()...)
+		if err != nil {
+			return fmt.Errorf("intersect: %w", err)
+		}
+		var s shape
+		for rows.Next() {
+			var a, b int64
+			var ewkb []byte
+			var place [2]float64
+			if err := rows.Scan(&a, &b, &ewkb, &place[0], &place[1]); err != nil {
+				rows.Close()
+				return fmt.Errorf("intersect: %w", err)
+			}
+			if err := s.parse(ewkb); err != nil {
+				rows.Close()
+				return fmt.Errorf("intersect: %w", err)
+			}
+			sum, width := s.thick(tolerance)
+			if sum <= least || !c.found(r) {
+				continue
+			}
+			zh, en := c.name(b, a)
+			c.tell(r, a, "overlap", "", &place,
+				fmt.Sprintf("与%s重叠 %.2f 平方米，平均宽 %.3f 米", zh, sum, width),
+				fmt.Sprintf("overlaps %s by %.2f m², %.3f m wide on average", en, sum, width))
+		}
+		if err := rows.Err(); err != nil {
+			return fmt.Errorf("intersect: %w", err)
+		}
+	}
+	return nil
+}
+
+// thick is the area in square metres of those polygons of the shape that are
+// wider than the tolerance, and the mean width of the widest.
+func (s *shape) thick(tolerance float64) (sum, width float64) {
+	lat := (s.box.y0 + s.box.y1) / 2
+	kx, ky := scale(lat)
+	for i := 0; i < len(s.paths); {
+		one := shape{xy: s.xy, box: s.box}
+		round, longest := 0.0, 0.0
+		for k := i; k < len(s.paths) && (k == i || s.paths[k].kind == holePath); k++ {
+			l, e := length(s.xy[s.paths[k].from:s.paths[k].to], kx, ky)
+			round += l
+			longest = max(longest, e)
+			one.paths = s.paths[i : k+1]
+		}
+		i += len(one.paths)
+		area, _ := one.surface()
+		if w := 2 * area / round; w > tolerance+drift(longest, lat) {
+			sum += area
+			width = max(width, w)
+		}
+	}
+	return sum, width
+}

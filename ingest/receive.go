@@ -1,0 +1,240 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"changde/postgis"
+	"changde/problem"
+)
+
+// Receive records a delivery whose files come by Upload; Submit then hands it to
+// the workers. by is who delivers: a contributor of the sender, or an operator for
+// any sender.
+func (i *Ingester) Receive(ctx context.Context, r Request, by Decider) (id int64, err error) {
+	if i.config.Depot == nil {
+		return 0, errNoDepot
+	}
+	if !by.Admin {
+		if !by.Contributor || by.Organisation == "" {
+			return 0, problem.New(problem.Forbidden, "delivery-forbidden", "", "您的密钥没有交付权限，请联系管理员改为 contributor 或 approver", "your key may not deliver; ask the operator for the role contributor or approver")
+		}
+		r.Sender = by.Organisation
+	}
+	r.Actor = by.Actor
+	if err := i.checkRequest(ctx, &r, by); err != nil {
+		return 0, err
+	}
+	request, err := json.Marshal(r)
+	if err != nil {
+		return 0, fmt.Errorf("encode request: %w", err)
+	}
+	err = pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
+		if r.Dataset != "" {
+			if _, err := tx.Exec(ctx, `INSERT INTO changde.datasets (id, title_zh) VALUES ($1, $1) ON CONFLICT (id) DO NOTHING`, r.Dataset); err != nil {
+				return err
+			}
+		}
+		err := tx.QueryRow(ctx, `INSERT INTO changde.deliveries (dataset, sender, files, bytes, state, relation, request, depot, mode, actor, document, note)
+			VALUES (nullif($1, ''), nullif($2, ''), '{}', 0, 'receiving', '', $3, true, $4, $5, $6, $7) RETURNING id`,
+			r.Dataset, r.Sender, request, string(r.Mode), r.Actor, r.Document, r.Note).Scan(&id)
+		if err != nil {
+			return err
+		}
+		return audit(ctx, tx, by, "deliver", fmt.Sprintf("delivery:%d", id), map[string]any{"dataset": r.Dataset})
+	})
+	if err != nil {
+		return 0, postgis.Fault(ctx, err, "record delivery")
+	}
+	return id, nil
+}
+
+var errNoDepot = problem.New(problem.Busy, "no-depot", "", "服务没有配置交付文件的存放处（--depot），暂不能上传", "no depot for delivered files is configured (--depot); uploads are not possible")
+
+// checkRequest settles what may be asked, and by whom.
+func (i *Ingester) checkRequest(ctx context.Context, r *Request, by Decider) error {
+	for _, text := range []*string{&r.Encoding, &r.ChangeField, &r.Document, &r.Note} {
+		if utf8.RuneCountInString(*text) > maxNote {
+			return problem.New(problem.TooLarge, "note-long", "", fmt.Sprintf("文字最多 %d 字", maxNote), fmt.Sprintf("a text has at most %d characters", maxNote))
+		}
+		*text = cleanText(*text)
+	}
+	switch r.Mode {
+	case "":
+		r.Mode = Full
+	case Full, Changes, Append:
+	default:
+		return problem.New(problem.Invalid, "mode-unknown", string(r.Mode), "方式只能是 full、changes 或 append", "the mode is one of full, changes, append")
+	}
+	switch r.Policy {
+	case "":
+		r.Policy = Repair
+	case Repair, Refuse:
+	default:
+		return problem.New(problem.Invalid, "policy-unknown", string(r.Policy), "无效几何只能 repair 或 refuse", "invalid geometry is one of repair, refuse")
+	}
+	if r.Dataset == "" {
+		return i.registered(ctx, "sender", r.Sender)
+	}
+	s, err := i.settings(ctx, *r)
+	if err != nil {
+		return err
+	}
+	var owner string
+	err = i.pool.QueryRow(ctx, "SELECT coalesce(owner, '') FROM changde.datasets WHERE id = $1 AND release > 0", r.Dataset).Scan(&owner)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("read owner of %s: %w", r.Dataset, err)
+	}
+	r.Foreign = false
+	switch {
+	case by.Admin:
+	case !s.exists:
+		r.Settings.Owner = by.Organisation
+	case owner != by.Organisation:
+		r.Foreign = true
+		if !isZero(r.Settings) {
+			return problem.New(problem.Forbidden, "settings-forbidden", r.Dataset, "数据集的设置只能由所属单位修改", "only the dataset's owner may change its settings")
+		}
+	}
+	return nil
+}
+
+func isZero(s Settings) bool {
+	data, err := json.Marshal(s)
+	return err == nil && string(data) == "{}"
+}
+
+// receiving reads the state of a delivery that is being received, for its sender.
+func (i *Ingester) receiving(ctx context.Context, id int64, by Decider) error {
+	if i.config.Depot == nil {
+		return errNoDepot
+	}
+	var state, sender, actor string
+	err := i.pool.QueryRow(ctx, "SELECT state, coalesce(sender, ''), actor FROM changde.deliveries WHERE id = $1 AND depot", id).Scan(&state, &sender, &actor)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && !by.Admin && (!by.Contributor || by.Organisation == "" || by.Organisation != sender) {
+		return ErrNoDelivery
+	}
+	if err != nil {
+		return postgis.Fault(ctx, err, fmt.Sprintf("read delivery %d", id))
+	}
+	if state != StateReceiving {
+		return problem.New(problem.Conflict, "delivery-submitted", fmt.Sprint(id), "交付已提交，不再接收文件；请新建交付", "the delivery was submitted and takes no more files; make another")
+	}
+	return nil
+}
+
+// Upload adds the bytes of body to a file of a delivery, beginning at offset, and
+// returns the size reached: uploads go on from there after a break.
+func (i *Ingester) Upload(ctx context.Context, id int64, name string, offset int64, body io.Reader, by Decider) (size int64, err error) {
+	if err := i.receiving(ctx, id, by); err != nil {
+		return 0, err
+	}
+	name = fmt.Sprintf("%d/%s", id, name)
+	if err := i.config.Depot.Begin(ctx, name); err != nil {
+		return 0, err
+	}
+	return i.config.Depot.Append(ctx, name, offset, body, i.config.MaxUpload)
+}
+
+// Uploaded returns how many bytes of a file have arrived.
+func (i *Ingester) Uploaded(ctx context.Context, id int64, name string, by Decider) (int64, error) {
+	if err := i.receiving(ctx, id, by); err != nil {
+		return 0, err
+	}
+	return i.config.Depot.Size(ctx, fmt.Sprintf("%d/%s", id, name))
+}
+
+// Submit ends the upload of a delivery and hands it to the workers. Files that
+// the dataset has already, or that wait for it, are refused unless the request
+// says Repeat.
+func (i *Ingester) Submit(ctx context.Context, id int64, by Decider) error {
+	if err := i.receiving(ctx, id, by); err != nil {
+		return err
+	}
+	if i.config.Enqueue == nil {
+		return errNoWorkers
+	}
+	entries, err := i.config.Depot.List(ctx, fmt.Sprintf("%d/", id))
+	if err != nil {
+		return err
+	}
+	if len(entries) == 0 {
+		return problem.New(problem.Invalid, "no-files", fmt.Sprint(id), "交付还没有文件，请先上传", "the delivery has no files yet; upload them first")
+	}
+	sums := make(map[string][]byte)
+	var files []string
+	var total int64
+	for _, e := range entries {
+		size, sum, err := i.config.Depot.Seal(ctx, e.Name)
+		if err != nil {
+			return err
+		}
+		_, file, _ := strings.Cut(e.Name, "/")
+		files, total, sums[file] = append(files, file), total+size, sum
+	}
+	slices.Sort(files)
+	err = pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
+		var dataset *string
+		var repeat bool
+		err := tx.QueryRow(ctx, "SELECT dataset, coalesce((request->>'repeat')::boolean, false) FROM changde.deliveries WHERE id = $1 AND state = 'receiving' FOR UPDATE", id).Scan(&dataset, &repeat)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return problem.New(problem.Conflict, "delivery-submitted", fmt.Sprint(id), "交付已提交", "the delivery was submitted already")
+		}
+		if err != nil {
+			return err
+		}
+		digest := combine(sums)
+		if dataset != nil && !repeat {
+			if err := unseen(ctx, tx, id, *dataset, digest); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.Exec(ctx, "UPDATE changde.deliveries SET state = 'received', files = $2, bytes = $3, sha256 = $4 WHERE id = $1", id, files, total, digest); err != nil {
+			return err
+		}
+		return i.config.Enqueue(ctx, tx, Job{Delivery: id})
+	})
+	return postgis.Fault(ctx, err, fmt.Sprintf("submit delivery %d", id))
+}
+
+// unseen refuses files that made the current release, or that wait already.
+func unseen(ctx context.Context, tx pgx.Tx, id int64, dataset string, digest []byte) error {
+	var earlier int64
+	var state string
+	err := tx.QueryRow(ctx, `SELECT v.id, v.state FROM changde.deliveries v JOIN changde.datasets d ON d.id = v.dataset
+		LEFT JOIN changde.releases r ON r.dataset = d.id AND r.release = d.release
+		WHERE v.dataset = $1 AND v.sha256 = $2 AND v.id <> $3
+		AND (v.state IN ('received', 'inspected', 'loading', 'staged', 'checked', 'awaiting') OR v.state = 'released' AND r.delivery = v.id)
+		ORDER BY v.id DESC LIMIT 1`, dataset, digest, id).Scan(&earlier, &state)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look for the same files: %w", err)
+	}
+	return problem.New(problem.Conflict, "delivery-duplicate", fmt.Sprint(id),
+		fmt.Sprintf("与交付 %d（%s）的文件完全相同；确需再次入库请在交付时注明 repeat", earlier, state),
+		fmt.Sprintf("the files are those of delivery %d (%s); to load them again say repeat in the delivery", earlier, state))
+}
+
+// discard removes the files of a delivery that no longer needs them.
+func (i *Ingester) discard(ctx context.Context, id int64) {
+	if i.config.Depot == nil {
+		return
+	}
+	entries, err := i.config.Depot.List(ctx, fmt.Sprintf("%d/", id))
+	for _, e := range entries {
+		err = errors.Join(err, i.config.Depot.Remove(ctx, e.Name))
+	}
+	if err != nil {
+		i.config.Log.Warn("delivered files not removed", "delivery", id, "err", err)
+	}
+}

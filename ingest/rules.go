@@ -1,0 +1,69 @@
+package ingest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"changde/catalog"
+	"changde/ingest/finding"
+	"changde/ingest/quality"
+	"changde/postgis"
+)
+
+// Rules is the phase in which the quality rules of a profile are applied.
+const Rules Phase = "rules"
+
+// maxRuleFindings bounds what is kept of one rule; all are counted.
+const maxRuleFindings = 10_000
+
+// inspectQuality applies the rules of the dataset's profile to the staged rows.
+func (i *Ingester) inspectQuality(ctx context.Context, tx pgx.Tx, l *loader, table string) ([]RuleResult, error) {
+	p := l.plan
+	if p.standard == nil {
+		return nil, nil
+	}
+	l.progress(Progress{Phase: Rules})
+	if !l.gist {
+		if _, err := tx.Exec(ctx, l.gistSQL(table).String()); err != nil {
+			return nil, fmt.Errorf("index: %w", err)
+		}
+	}
+	relation := [2]string{"content", table}
+	if p.request.Mode == Changes {
+		// Rows that delete have no geometry, and nothing to be checked.
+		relation = [2]string{"pg_temp", "changed"}
+		q := new(postgis.SQL).Raw("CREATE TEMP VIEW changed AS SELECT * FROM ").Ident("content", table).Raw(" WHERE op <> 'D'")
+		if _, err := tx.Exec(ctx, q.String()); err != nil {
+			return nil, fmt.Errorf("apply quality rules: %w", err)
+		}
+		defer func() { _, _ = tx.Exec(ctx, "DROP VIEW IF EXISTS pg_temp.changed") }()
+	}
+	summary, err := quality.Check(ctx, tx, quality.Layer{
+		Relation: relation, Columns: p.columns, Geometry: p.geometry, Z: p.z, RowOf: l.rowOf,
+	}, quality.Options{
+		Profile: p.standard.profile, Library: i.config.Library, Today: time.Now(), MaxFindings: maxRuleFindings,
+		Neighbour: func(dataset string) ([2]string, []catalog.Column, bool) {
+			b, err := current(ctx, tx, dataset)
+			if err != nil || b == nil {
+				return [2]string{}, nil, false
+			}
+			return [2]string{"content", b.relation}, b.columns, true
+		},
+	}, func(f finding.Finding) { l.found.add(f) })
+	if err != nil {
+		return nil, fmt.Errorf("apply quality rules: %w", err)
+	}
+	out := make([]RuleResult, 0, len(summary.Rules))
+	for _, r := range summary.Rules {
+		out = append(out, RuleResult{
+			Rule: r.Code, Check: r.Check, Severity: r.Severity, Found: r.Found, Rows: r.Rows,
+			Seconds: math.Round(r.Elapsed.Seconds()*1000) / 1000, SkipZH: cmp.Or(r.SkippedZH, r.NoteZH), SkipEN: cmp.Or(r.SkippedEN, r.NoteEN),
+		})
+	}
+	return out, nil
+}
