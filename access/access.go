@@ -20,7 +20,34 @@ type Principal struct {
 	NameEN       string
 	Admin        bool   // the organisation administers the platform
 	KeyID        string // id of the key that was shown, which is no secret
+	Role         Role   // of the key
 }
+
+// Role is what a key may do beyond reading, for its organisation.
+type Role string
+
+// The roles. Each may do what those before it may.
+const (
+	Reader      Role = "reader"      // read
+	Contributor Role = "contributor" // deliver files, edit features, withdraw deliveries
+	Approver    Role = "approver"    // decide on deliveries to the organisation's datasets
+)
+
+// Valid reports whether r is one of the roles.
+func (r Role) Valid() bool { return r == Reader || r == Contributor || r == Approver }
+
+// MayContribute reports whether p may deliver and edit for its organisation.
+func (p Principal) MayContribute() bool {
+	return !p.Anonymous() && (p.Role == Contributor || p.Role == Approver)
+}
+
+// MayApprove reports whether p may decide on deliveries to its organisation's
+// datasets.
+func (p Principal) MayApprove() bool { return !p.Anonymous() && p.Role == Approver }
+
+// Operates reports whether p may do for every organisation what its role allows:
+// the organisation administers the platform and the key is an approver's.
+func (p Principal) Operates() bool { return p.admin() && p.Role == Approver }
 
 // Anonymous reports whether no organisation stands behind the request.
 func (p Principal) Anonymous() bool { return p.Organisation == "" }

@@ -46,6 +46,7 @@ type Key struct {
 	ID           string
 	Organisation string
 	Label        string
+	Role         Role
 	CreatedAt    time.Time
 	ExpiresAt    *time.Time // nil: never
 	RevokedAt    *time.Time // nil: not revoked
@@ -75,10 +76,10 @@ func (s *Store) Authenticate(ctx context.Context, key string) (Principal, error)
 	var hash []byte
 	var live bool
 	err := s.pool.QueryRow(ctx, `
-		SELECT o.id, o.name_zh, o.name_en, o.admin, k.hash,
+		SELECT o.id, o.name_zh, o.name_en, o.admin, k.role, k.hash,
 		       k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())
 		FROM changde.keys k JOIN changde.organisations o ON o.id = k.organisation
-		WHERE k.id = $1`, id).Scan(&p.Organisation, &p.NameZH, &p.NameEN, &p.Admin, &hash, &live)
+		WHERE k.id = $1`, id).Scan(&p.Organisation, &p.NameZH, &p.NameEN, &p.Admin, &p.Role, &hash, &live)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return Principal{}, unauthenticated()
@@ -135,12 +136,15 @@ func (s *Store) Organisations(ctx context.Context) ([]Organisation, error) {
 //
 // An organisation that is not registered is problem.NotFound; one with 100 live
 // keys is problem.Conflict.
-func (s *Store) CreateKey(ctx context.Context, org, label string, expires time.Time) (plain string, key Key, err error) {
+func (s *Store) CreateKey(ctx context.Context, org, label string, role Role, expires time.Time) (plain string, key Key, err error) {
 	if err := checkOrganisation(org); err != nil {
 		return "", Key{}, err
 	}
 	if err := checkName("label", label, true); err != nil {
 		return "", Key{}, err
+	}
+	if !role.Valid() {
+		return "", Key{}, problem.New(problem.Invalid, "key-role", string(role), "密钥角色只能是 reader、contributor 或 approver", "the role of a key is one of reader, contributor, approver")
 	}
 	var until *time.Time
 	if !expires.IsZero() {
@@ -157,10 +161,10 @@ func (s *Store) CreateKey(ctx context.Context, org, label string, expires time.T
 		}
 		var id string
 		plain, id = newKey()
-		key = Key{ID: id, Organisation: org, Label: label}
+		key = Key{ID: id, Organisation: org, Label: label, Role: role}
 		return tx.QueryRow(ctx, `
-			INSERT INTO changde.keys (id, organisation, label, hash, expires_at) VALUES ($1, $2, $3, $4, $5)
-			RETURNING created_at, expires_at`, id, org, label, hashKey(plain), until).Scan(&key.CreatedAt, &key.ExpiresAt)
+			INSERT INTO changde.keys (id, organisation, label, role, hash, expires_at) VALUES ($1, $2, $3, $4, $5, $6)
+			RETURNING created_at, expires_at`, id, org, label, string(role), hashKey(plain), until).Scan(&key.CreatedAt, &key.ExpiresAt)
 	})
 	if violates(err, uniqueViolation) {
 		return "", Key{}, problem.Wrap(err, problem.Busy, "key-id-taken", org,
@@ -210,7 +214,7 @@ func (s *Store) Keys(ctx context.Context, org string) ([]Key, error) {
 		return nil, unknownOrganisation(org)
 	}
 	rows, err := s.pool.Query(ctx, `
-		SELECT id, organisation, label, created_at, expires_at, revoked_at FROM changde.keys
+		SELECT id, organisation, label, role, created_at, expires_at, revoked_at FROM changde.keys
 		WHERE organisation = $1 ORDER BY created_at DESC, id LIMIT $2`, org, maxListed)
 	if err != nil {
 		return nil, fmt.Errorf("list the keys of %s: %w", org, err)

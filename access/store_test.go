@@ -95,7 +95,7 @@ func TestKeyLife(t *testing.T) {
 	t.Parallel()
 	s, pool := newStore(t)
 	ctx := t.Context()
-	plain, key, err := s.CreateKey(ctx, "land", "测试", time.Time{})
+	plain, key, err := s.CreateKey(ctx, "land", "测试", access.Reader, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,10 +106,10 @@ func TestKeyLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(access.Principal{Organisation: "land", NameZH: "国土局", NameEN: "Land bureau", KeyID: key.ID}, p); diff != "" {
+	if diff := cmp.Diff(access.Principal{Organisation: "land", NameZH: "国土局", NameEN: "Land bureau", KeyID: key.ID, Role: access.Reader}, p); diff != "" {
 		t.Error(diff)
 	}
-	adminPlain, _, err := s.CreateKey(ctx, "egov", "", time.Now().Add(time.Hour))
+	adminPlain, _, err := s.CreateKey(ctx, "egov", "", access.Reader, time.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +128,7 @@ func TestKeyLife(t *testing.T) {
 	// Every way to fail gives one and the same error.
 	failures := map[string]string{"empty": "", "garbage": "nonsense", "long": strings.Repeat("x", 10_000), "NUL": "cd_\x00"}
 	failures["mistyped"] = plain[:len(plain)-1] + "1"
-	expired, expiredKey, err := s.CreateKey(ctx, "land", "", time.Now().Add(time.Hour))
+	expired, expiredKey, err := s.CreateKey(ctx, "land", "", access.Reader, time.Now().Add(time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestKeyLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	failures["expired"] = expired
-	revoked, revokedKey, err := s.CreateKey(ctx, "land", "", time.Time{})
+	revoked, revokedKey, err := s.CreateKey(ctx, "land", "", access.Reader, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestKeyLife(t *testing.T) {
 		}
 	}
 	failures["revoked"] = revoked
-	deleted, deletedKey, err := s.CreateKey(ctx, "land", "", time.Time{})
+	deleted, deletedKey, err := s.CreateKey(ctx, "land", "", access.Reader, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestKeyLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	failures["unknown"] = deleted
-	other, otherKey, err := s.CreateKey(ctx, "land", "", time.Time{})
+	other, otherKey, err := s.CreateKey(ctx, "land", "", access.Reader, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,12 +203,12 @@ func TestKeyLife(t *testing.T) {
 	wantProblem(t, s.RevokeKey(ctx, "zzzzzzzz"), problem.NotFound, "key-unknown")
 	wantProblem(t, s.RevokeKey(ctx, plain), problem.Invalid, "key-id")
 	for _, at := range []time.Time{time.Now().Add(-time.Second), time.Now().AddDate(11, 0, 0)} {
-		_, _, err = s.CreateKey(ctx, "land", "", at)
+		_, _, err = s.CreateKey(ctx, "land", "", access.Reader, at)
 		wantProblem(t, err, problem.Invalid, "key-expiry")
 	}
-	_, _, err = s.CreateKey(ctx, "nobody", "", time.Time{})
+	_, _, err = s.CreateKey(ctx, "nobody", "", access.Reader, time.Time{})
 	wantProblem(t, err, problem.NotFound, "organisation-unknown")
-	_, _, err = s.CreateKey(ctx, "land", strings.Repeat("a", 201), time.Time{})
+	_, _, err = s.CreateKey(ctx, "land", strings.Repeat("a", 201), access.Reader, time.Time{})
 	wantProblem(t, err, problem.TooLarge, "name-long")
 }
 
@@ -223,7 +223,7 @@ func TestLiveKeysAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	create := func() error {
-		_, _, err := s.CreateKey(ctx, "land", "", time.Time{})
+		_, _, err := s.CreateKey(ctx, "land", "", access.Reader, time.Time{})
 		return err
 	}
 	var made sync.WaitGroup

@@ -14,6 +14,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/go-chi/cors"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/klauspost/compress/gzhttp"
 	"golang.org/x/sync/semaphore"
 
@@ -53,6 +54,8 @@ type Services struct {
 	Tiles    *tiles.Source
 	Ingest   *ingest.Ingester
 	Projects *projects.Store
+	// Pool is the database, by the server's role.
+	Pool *pgxpool.Pool
 	// Ready answers nil when the database does.
 	Ready func(context.Context) error
 	// Portal serves the page's files below /portal/, Index the page itself; nil
@@ -61,14 +64,19 @@ type Services struct {
 	Index  http.HandlerFunc
 }
 
+// maxWatchers bounds the callers who watch deliveries at once.
+const maxWatchers = 100
+
 // Server is the API. It is safe for many goroutines.
 type Server struct {
 	config Config
 	Services
 	routes []route
 	// large is room for large answers that clients are still reading, in bytes.
-	large  *semaphore.Weighted
-	define func() (definition, error)
+	large *semaphore.Weighted
+	// watchers is room for callers who watch deliveries.
+	watchers *semaphore.Weighted
+	define   func() (definition, error)
 }
 
 // New makes the handler of the whole API.
@@ -88,16 +96,16 @@ func New(config Config, services Services) http.Handler {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	s := &Server{config: config, Services: services, large: semaphore.NewWeighted(config.LargeAnswers)}
+	s := &Server{config: config, Services: services, large: semaphore.NewWeighted(config.LargeAnswers), watchers: semaphore.NewWeighted(maxWatchers)}
 	s.routes = s.table()
 	s.define = sync.OnceValues(func() (definition, error) { return define(config.City, s.routes) })
 
 	r := chi.NewRouter()
 	r.Use(s.identify, s.observe, s.guard, middleware.GetHead, cors.Handler(cors.Options{
 		AllowedOrigins: []string{"*"},
-		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost},
-		AllowedHeaders: []string{"Authorization", "X-API-Key", "Content-Type", "If-None-Match"},
-		ExposedHeaders: []string{"ETag", "Link", releaseHeader, revisionHeader, omittedHeader, "X-Request-Id", "Retry-After", "Location"},
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
+		AllowedHeaders: []string{"Authorization", "X-API-Key", "Content-Type", "If-None-Match", "If-Match", uploadOffset},
+		ExposedHeaders: []string{"ETag", "Link", uploadOffset, releaseHeader, revisionHeader, omittedHeader, "X-Request-Id", "Retry-After", "Location"},
 		MaxAge:         600,
 	}))
 	// Tiles come compressed from their cache; everything else is compressed here.
@@ -135,7 +143,7 @@ func allowed(routes chi.Routes, r *http.Request) []string {
 		path = r.URL.Path
 	}
 	var methods []string
-	for _, method := range []string{http.MethodGet, http.MethodPost} {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		if !routes.Match(chi.NewRouteContext(), method, path) {
 			continue
 		}

@@ -32,7 +32,7 @@ func (s *Server) delivery(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if org := r.principal.Organisation; !r.principal.Admin && org != d.Owner && org != d.Sender {
+	if !d.Concerns(reading(r.principal)) {
 		return ingest.ErrNoDelivery
 	}
 	return writeJSON(w, r, mediaJSON, d)

@@ -22,12 +22,16 @@ func (s *Server) items(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	return s.answerItems(w, r, d, s.origin(r.Request)+"/collections/"+d.ID+"/items")
+}
+
+// answerItems answers a page of a dataset that is read at the URL at.
+func (s *Server) answerItems(w http.ResponseWriter, r *request, d *catalog.Dataset, at string) error {
 	rel, q, err := s.itemsQuery(r, d)
 	if err != nil {
 		return err
 	}
 	base := s.origin(r.Request)
-	at := base + "/collections/" + d.ID + "/items"
 	body := append(make([]byte, 0, 64<<10), `{"type":"FeatureCollection","features":[`...)
 	page, body, err := s.Features.Items(r.Context(), d, rel, q, body, nil)
 	if err != nil {
@@ -46,7 +50,7 @@ func (s *Server) items(w http.ResponseWriter, r *request) error {
 		{Href: base + "/collections/" + d.ID, Rel: "collection", Type: mediaJSON, Title: d.TitleZH},
 	}
 	if page.Next != nil {
-		next := pageURL(at, r.query, &pageMark{release: rel.Number, after: *page.Next})
+		next := pageURL(at, r.query, &pageMark{release: rel.Number, revision: rel.Revision, after: *page.Next})
 		links = append(links, link{Href: next, Rel: "next", Type: mediaGeoJSON})
 		linkNext(w, next, mediaGeoJSON)
 	}
@@ -70,7 +74,7 @@ var errCrowded = problem.New(problem.Busy, "crowded", "", "正在传送的大页
 
 func (s *Server) itemsQuery(r *request, d *catalog.Dataset) (*catalog.Release, features.Query, error) {
 	var q features.Query
-	rel, err := r.release(d)
+	rel, err := s.release(r, d)
 	if err != nil {
 		return nil, q, err
 	}
@@ -85,7 +89,7 @@ func (s *Server) itemsQuery(r *request, d *catalog.Dataset) (*catalog.Release, f
 		if r.query.Has("offset") {
 			return nil, q, invalid("offset", "offset 与 next 不能同时使用", "offset and next exclude each other")
 		}
-		if rel, err = keptRelease(d, mark.release); err != nil {
+		if rel, err = markedRelease(d, mark); err != nil {
 			return nil, q, err
 		}
 		q.AfterFID = &mark.after
@@ -99,8 +103,33 @@ func (s *Server) itemsQuery(r *request, d *catalog.Dataset) (*catalog.Release, f
 	if q.Bounds, err = bbox(r.query); err != nil {
 		return nil, q, err
 	}
+	if d.TimeColumn == "" && rel.Versioned() {
+		// An instant has chosen the state of then; an interval narrows nothing here.
+		_, _, err = datetime(r.query)
+		return rel, q, err
+	}
 	q.From, q.To, err = datetime(r.query)
 	return rel, q, err
+}
+
+// markedRelease is the state that a page mark goes on with: a release, or the
+// current one with the edits of then.
+func markedRelease(d *catalog.Dataset, mark *pageMark) (*catalog.Release, error) {
+	if mark.release == d.Current.Number && mark.revision <= d.Current.Revision {
+		rel := *d.Current
+		if rel.Versioned() && mark.revision < rel.Revision {
+			rel.Revision, rel.Rows = mark.revision, -1
+		}
+		if kept, ok := d.Release(mark.release); ok && mark.revision < kept.Revision {
+			return nil, errPageMark
+		}
+		return &rel, nil
+	}
+	rel, err := keptRelease(d, mark.release)
+	if err == nil && mark.revision != rel.Revision {
+		return nil, problem.New(problem.Conflict, "page-outdated", "next", "数据集在翻页期间又有编辑和新版本，请从第一页重新读取", "the dataset was edited and released while it was read; begin again with the first page")
+	}
+	return rel, err
 }
 
 // pageURL repeats the query with another page mark and without the key, which
@@ -147,7 +176,7 @@ func (s *Server) item(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	rel, err := r.release(d)
+	rel, err := s.release(r, d)
 	if err != nil {
 		return err
 	}

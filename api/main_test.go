@@ -24,6 +24,9 @@ import (
 	"changde/catalog"
 	"changde/features"
 	"changde/ingest"
+	"changde/ingest/depot"
+	"changde/ingest/jobs"
+	"changde/postgis"
 	"changde/postgis/postgistest"
 	"changde/projects"
 	"changde/tiles"
@@ -39,6 +42,9 @@ const (
 	egov      = "egov" // administers the platform
 	revoked   = "revoked"
 	malformed = "malformed"
+	// Keys of the water bureau with other roles.
+	reader      = "reader"
+	contributor = "contributor"
 )
 
 var city = catalog.City{
@@ -54,6 +60,7 @@ type world struct {
 	catalog  *catalog.Catalog
 	access   *access.Store
 	ingester *ingest.Ingester
+	depot    depot.Store
 	projects *projects.Store
 	keys     map[string]string
 	server   *httptest.Server
@@ -91,11 +98,16 @@ func newWorld(t testing.TB) *world {
 		check(t, w.access.AddOrganisation(ctx, o))
 	}
 	for _, org := range []string{land, water, egov} {
-		plain, _, err := w.access.CreateKey(ctx, org, "test", time.Time{})
+		plain, _, err := w.access.CreateKey(ctx, org, "test", access.Approver, time.Time{})
 		check(t, err)
 		w.keys[org] = plain
 	}
-	plain, key, err := w.access.CreateKey(ctx, water, "gone", time.Time{})
+	for name, role := range map[string]access.Role{reader: access.Reader, contributor: access.Contributor} {
+		plain, _, err := w.access.CreateKey(ctx, water, name, role, time.Time{})
+		check(t, err)
+		w.keys[name] = plain
+	}
+	plain, key, err := w.access.CreateKey(ctx, water, "gone", access.Reader, time.Time{})
 	check(t, err)
 	check(t, w.access.RevokeKey(ctx, key.ID))
 	w.keys[revoked] = plain
@@ -125,11 +137,20 @@ func newWorld(t testing.TB) *world {
 
 	w.catalog, err = catalog.Open(ctx, w.pool, catalog.Config{Log: quiet})
 	check(t, err)
-	store := features.NewStore(w.pool, features.Config{})
-	w.projects = projects.New(w.pool, store, projects.Config{Box: city.Box})
+	// The server works with the rights of its role, as it does in service.
+	pool, err := postgis.Open(ctx, postgis.Config{URL: w.pool.Config().ConnString(), Role: "changde_api", MaxConns: 4})
+	check(t, err)
+	t.Cleanup(pool.Close)
+	queue, err := jobs.NewQueue(pool)
+	check(t, err)
+	w.depot, err = depot.Open(t.TempDir(), depot.Config{MinFree: -1})
+	check(t, err)
+	store := features.NewStore(pool, features.Config{})
+	w.projects = projects.New(pool, store, projects.Config{Box: city.Box})
 	handler := api.New(api.Config{City: city, Log: slog.New(errorsOf(t))}, api.Services{
-		Catalog: w.catalog, Access: w.access, Features: store, Tiles: tiles.NewSource(w.pool, tiles.Config{}),
-		Ingest: w.ingester, Projects: w.projects, Ready: w.pool.Ping,
+		Catalog: w.catalog, Access: access.NewStore(pool), Features: store, Tiles: tiles.NewSource(pool, tiles.Config{}),
+		Ingest:   ingest.New(pool, ingest.Config{City: city, Depot: w.depot, Enqueue: queue.Enqueue, Log: quiet}),
+		Projects: w.projects, Pool: pool, Ready: pool.Ping,
 	})
 	w.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.busy.Add(1)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5/middleware"
@@ -64,9 +65,23 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}()
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Add("Vary", "Authorization, X-API-Key")
+		if streams(r) { // long by nature, with bounds of their own
+			next.ServeHTTP(w, r)
+			return
+		}
 		r.Body = http.MaxBytesReader(w, r.Body, s.config.MaxBody)
 		ctx, cancel := context.WithTimeout(r.Context(), s.config.Timeout)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// streams reports whether a request is an upload of a delivery's file, or watches
+// a delivery.
+func streams(r *http.Request) bool {
+	if !strings.HasPrefix(r.URL.Path, "/deliveries/") {
+		return false
+	}
+	return (r.Method == http.MethodPut || r.Method == http.MethodPatch) && strings.Contains(r.URL.Path, "/files/") ||
+		r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/events")
 }

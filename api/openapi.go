@@ -123,6 +123,7 @@ func components() (map[string]any, error) {
 			"Location":      header("登记结果的地址", "where what was declared is found", text),
 			releaseHeader:   header("响应所用的版本；多数据集时为“标识=版本”列表", "the release shown; for several collections a list of id=release", text),
 			revisionHeader:  header("数据集的修订号", "revision of the dataset", map[string]any{"type": "integer"}),
+			uploadOffset:    header("文件已到达的字节数", "how many bytes of the file have arrived", map[string]any{"type": "integer"}),
 			omittedHeader:   header("因过小、过多而未画的要素数；“>=”表示至少", "features left out for being too small or too many; >= means at least", text),
 		},
 		"responses": map[string]any{
@@ -189,6 +190,12 @@ func operation(r route) map[string]any {
 		}
 		parameters = append(parameters, described)
 	}
+	if r.bytes {
+		parameters = append(parameters, map[string]any{
+			"name": uploadOffset, "in": "header", "required": r.method == http.MethodPatch,
+			"description": "这些字节在文件中的起点 / where in the file these bytes begin", "schema": map[string]any{"type": "integer", "minimum": 0},
+		})
+	}
 	op := map[string]any{
 		"operationId": r.id,
 		"tags":        []string{r.tag},
@@ -199,6 +206,9 @@ func operation(r route) map[string]any {
 	}
 	if r.body != "" {
 		op["requestBody"] = map[string]any{"required": true, "content": content(mediaJSON, r.body)}
+	}
+	if r.bytes {
+		op["requestBody"] = map[string]any{"required": true, "content": content("application/octet-stream", "")}
 	}
 	return op
 }
@@ -215,11 +225,11 @@ func responses(r route) map[string]any {
 		status = http.StatusOK
 	}
 	named := []string{"X-Request-Id", "Cache-Control"}
-	cached := r.method == http.MethodGet && r.response != "status"
+	cached := r.method == http.MethodGet && r.response != "status" && r.response != "upload" && r.media != "text/event-stream"
 	if cached {
 		named = append(named, "ETag")
 	}
-	ofOne := strings.Contains(r.pattern, "{collection}") || r.tag == tagProjects || r.response == "asset"
+	ofOne := strings.Contains(r.pattern, "{collection}") || r.response == "featureCollection" || r.tag == tagProjects || r.response == "asset"
 	if ofOne {
 		named = append(named, releaseHeader, revisionHeader)
 	}
@@ -229,10 +239,13 @@ func responses(r route) map[string]any {
 			named = append(named, releaseHeader)
 		}
 	}
-	if r.takes("next") {
+	if r.response == "upload" {
+		named = append(named, uploadOffset)
+	}
+	if r.takes("next") || r.takes("since") {
 		named = append(named, "Link")
 	}
-	if status == http.StatusCreated {
+	if status == http.StatusCreated || status == http.StatusAccepted {
 		named = append(named, "Location")
 	}
 	out := map[string]any{
@@ -251,7 +264,10 @@ func responses(r route) map[string]any {
 	if strings.Contains(r.pattern, "{") || r.takes(pCollections.name) || r.tag == tagProjects {
 		out["404"] = ref("responses", "NotFound")
 	}
-	if r.body != "" {
+	if r.takes("since") {
+		out["409"] = ref("responses", "Conflict")
+	}
+	if r.method != http.MethodGet {
 		out["403"] = ref("responses", "Forbidden")
 		out["409"] = ref("responses", "Conflict")
 		out["413"] = ref("responses", "TooLarge")
@@ -295,6 +311,8 @@ func describePathParameter(name string) map[string]any {
 		zh, en, schema = "列，自左而右从 0 起", "column, from 0 at the left", whole
 	case "delivery":
 		zh, en, schema = "交付编号", "number of the delivery", whole
+	case "file":
+		zh, en, schema = "文件名", "name of the file", map[string]any{"type": "string", "maxLength": 255}
 	case "project":
 		zh, en, schema = "项目编号", "code of the project", map[string]any{"type": "string"}
 	case "asset":

@@ -127,29 +127,34 @@ func datetime(q url.Values) (from, to *time.Time, err error) {
 
 var errPageMark = invalid("next", "不是服务器给出的翻页标记；请使用上一页 next 链接中的值", "is not a mark this server gave; use the value in the next link of the page before")
 
-// pageMark is the place after which the next page begins. It names the release, so
-// that all pages of one walk are of one release, whatever is published meanwhile.
+// pageMark is the place after which the next page begins. It names the release and
+// its revision, so that all pages of one walk are of one state, whatever is
+// published or edited meanwhile.
 type pageMark struct {
-	release int
-	after   int64
+	release  int
+	revision int64
+	after    int64
 }
 
-func (p pageMark) String() string { return fmt.Sprintf("%d-%d", p.release, p.after) }
+func (p pageMark) String() string { return fmt.Sprintf("%d-%d-%d", p.release, p.revision, p.after) }
 
 func next(q url.Values) (*pageMark, error) {
 	if !q.Has("next") {
 		return nil, nil
 	}
-	release, after, ok := strings.Cut(q.Get("next"), "-")
+	parts := strings.Split(q.Get("next"), "-")
+	if len(parts) != 3 {
+		return nil, errPageMark
+	}
 	var p pageMark
 	var err error
-	if ok {
-		if p.release, err = strconv.Atoi(release); err == nil {
-			p.after, err = strconv.ParseInt(after, 10, 64)
-		}
-	}
-	if !ok || err != nil || p.release < 1 || p.after < 0 {
+	if p.release, err = strconv.Atoi(parts[0]); err != nil || p.release < 1 {
 		return nil, errPageMark
+	}
+	for n, to := range []*int64{&p.revision, &p.after} {
+		if *to, err = strconv.ParseInt(parts[n+1], 10, 64); err != nil || *to < 0 {
+			return nil, errPageMark
+		}
 	}
 	return &p, nil
 }

@@ -51,7 +51,7 @@ func ofDataset(d string) []string {
 		"/collections/" + d + "/items",
 		"/collections/" + d + "/items?limit=2&bbox=111,28,112,30",
 		"/collections/" + d + "/items?release=1",
-		"/collections/" + d + "/items?next=1-0",
+		"/collections/" + d + "/items?next=1-1-0",
 		"/collections/" + d + "/items/1",
 		"/collections/" + d + "/items/1/projects",
 		"/collections/" + d + "/tiles",

@@ -23,6 +23,7 @@ type route struct {
 	zh, en     string // summary
 	query      []parameter
 	body       string // schema name of the request body, empty for none
+	bytes      bool   // the request body is the bytes of a file
 	response   string // schema name of the 200 response, empty for bytes of media
 	media      string // media type of the 200 response, default application/json
 	status     int    // status of success, default 200
@@ -90,9 +91,12 @@ func find(view catalog.View, id string) (*catalog.Dataset, error) {
 	return d, nil
 }
 
-// release returns the release the request asks of d: the current one, or that of
-// the release parameter.
-func (r *request) release(d *catalog.Dataset) (*catalog.Release, error) {
+// release returns the state of d that the request asks for: the current one, that
+// of the release parameter, or that of a time.
+func (s *Server) release(r *request, d *catalog.Dataset) (*catalog.Release, error) {
+	if rel, asked, err := s.asOf(r, d); asked || err != nil {
+		return rel, err
+	}
 	if !r.query.Has("release") {
 		return d.Current, nil
 	}
@@ -101,6 +105,11 @@ func (r *request) release(d *catalog.Dataset) (*catalog.Release, error) {
 		return nil, err
 	}
 	return keptRelease(d, int(n))
+}
+
+func noReleaseThen(d *catalog.Dataset, when string) error {
+	return problem.New(problem.NotFound, "no-release-then", d.ID,
+		"数据集在 "+when+" 时还没有对您开放的版本；见 /datasets/"+d.ID+"/releases", "the dataset had no release for you at "+when+"; see /datasets/"+d.ID+"/releases")
 }
 
 func keptRelease(d *catalog.Dataset, number int) (*catalog.Release, error) {

@@ -17,6 +17,12 @@ var (
 	}
 	pDatetime    = parameter{name: "datetime", zh: "时刻或区间（RFC 3339），按数据集的时间字段", en: "instant or interval (RFC 3339), on the dataset's time column", schema: map[string]any{"type": "string"}}
 	pOffset      = parameter{name: "offset", zh: "跳过的要素数；深处请用 next", en: "features to skip; use next for depth", schema: map[string]any{"type": "integer", "minimum": 0, "maximum": 1000000}}
+	pAsOf        = parameter{name: "as-of", zh: "该时刻的状态（RFC 3339）", en: "the state as of that time (RFC 3339)", schema: map[string]any{"type": "string"}}
+	pSince       = parameter{name: "since", zh: "修订号或上一页的标记：其后的变化", en: "a revision, or the mark of the page before: the changes after it", schema: map[string]any{"type": "string"}}
+	pFromRelease = parameter{name: "from", zh: "较早的版本，默认 to 的前一版", en: "the earlier release, by default the one before to", schema: map[string]any{"type": "integer", "minimum": 1}}
+	pToRelease   = parameter{name: "to", zh: "较晚的版本，默认当前版", en: "the later release, the current one by default", schema: map[string]any{"type": "integer", "minimum": 1}}
+	pDataset     = parameter{name: "dataset", zh: "数据集", en: "dataset", schema: map[string]any{"type": "string"}}
+	pState       = parameter{name: "state", zh: "状态", en: "state", schema: map[string]any{"type": "string", "enum": []string{"receiving", "received", "inspected", "loading", "checked", "awaiting", "released", "rejected", "withdrawn", "failed"}}}
 	pNext        = parameter{name: "next", zh: "上一页 next 链接中的翻页标记", en: "the mark in the next link of the page before", schema: map[string]any{"type": "string"}}
 	pRelease     = parameter{name: "release", zh: "版本号，默认当前版", en: "release number, the current one by default", schema: map[string]any{"type": "integer", "minimum": 1}}
 	pRevision    = parameter{name: "rev", zh: "修订号；与当前一致时响应可长期缓存", en: "revision; where it is the current one the answer may be cached for good", schema: map[string]any{"type": "string"}}
@@ -69,13 +75,15 @@ func (s *Server) table() []route {
 		get("/collections", "getCollections", tagFeatures, "数据集列表", "collections", "collections", s.collections),
 		get("/collections/{collection}", "getCollection", tagFeatures, "一个数据集", "one collection", "collection", s.collection),
 		geojson(get("/collections/{collection}/items", "getItems", tagFeatures, "要素查询", "features", "featureCollection", s.items,
-			pLimit(defaultLimit, s.config.MaxLimit), pBBox, pDatetime, pOffset, pNext, pRelease)),
-		geojson(get("/collections/{collection}/items/{feature}", "getItem", tagFeatures, "一个要素", "one feature", "feature", s.item, pRelease)),
+			pLimit(defaultLimit, s.config.MaxLimit), pBBox, pDatetime, pOffset, pNext, pRelease, pAsOf)),
+		geojson(get("/collections/{collection}/items/{feature}", "getItem", tagFeatures, "一个要素", "one feature", "feature", s.item, pRelease, pAsOf)),
+		get("/collections/{collection}/items/{feature}/history", "getItemHistory", tagReleases, "要素的各个历史状态", "the versions of a feature", "history", s.history),
+		get("/collections/{collection}/changes", "getChanges", tagReleases, "某修订之后的逐条变化", "changes after a revision, one by one", "changes", s.changes, pSince, pLimit(defaultChanges, maxChanges)),
 		get("/collections/{collection}/items/{feature}/projects", "getItemProjects", tagProjects, "要素的相关项目", "projects of a feature", "featureProjects", s.itemProjects),
 
 		get("/collections/{collection}/tiles", "getTilesets", tagTiles, "瓦片集列表", "tilesets", "tilesets", s.tilesets),
 		get("/collections/{collection}/tiles/{tileMatrixSet}", "getTileset", tagTiles, "一个瓦片集", "one tileset", "tileset", s.tilesets),
-		mvt(get("/collections/{collection}/tiles"+tilePattern, "getTile", tagTiles, "矢量瓦片", "vector tile", "", s.tile, pRelease, pRevision)),
+		mvt(get("/collections/{collection}/tiles"+tilePattern, "getTile", tagTiles, "矢量瓦片", "vector tile", "", s.tile, pRelease, pAsOf, pRevision)),
 		get("/collections/{collection}/tilejson", "getTileJSON", tagTiles, "数据集的 TileJSON", "TileJSON of one collection", "tilejson", s.tilejson),
 		get("/tiles", "getDatasetTilesets", tagTiles, "多数据集瓦片集列表", "tilesets of several collections", "tilesets", s.tilesetsOfSeveral, pCollections),
 		get("/tiles/{tileMatrixSet}", "getDatasetTileset", tagTiles, "多数据集的一个瓦片集", "one tileset of several collections", "tileset", s.tilesetsOfSeveral, pCollections),
@@ -85,6 +93,36 @@ func (s *Server) table() []route {
 		get("/tileMatrixSets/{tileMatrixSet}", "getTileMatrixSet", tagTiles, "瓦片矩阵集", "one tile matrix set", "tileMatrixSet", s.matrixSet),
 
 		get("/datasets/{collection}/releases", "getReleases", tagReleases, "数据集的版本", "releases of a dataset", "releases", s.releases),
+		get("/datasets/{collection}/differences", "getDifferences", tagReleases, "两个版本的差异", "the difference of two releases", "differences", s.differences, pFromRelease, pToRelease),
+		get("/deliveries", "getDeliveries", tagReleases, "与您单位有关的交付", "the deliveries that concern your organisation", "deliveries", s.listDeliveries, pLimit(defaultDeliveries, maxDeliveries), pNext, pDataset, pState),
+		{
+			method: http.MethodPost, pattern: "/deliveries", id: "createDelivery", tag: tagReleases, zh: "新建交付，随后上传文件并提交", en: "make a delivery, to which files are uploaded before it is submitted",
+			body: "deliveryRequest", response: "delivery", status: http.StatusCreated, handle: s.createDelivery,
+		},
+		get("/deliveries/{delivery}/files/{file}", "getUpload", tagReleases, "文件已到达的字节数", "how many bytes of a file have arrived", "upload", s.uploaded),
+		{
+			method: http.MethodPut, pattern: "/deliveries/{delivery}/files/{file}", id: "putUpload", tag: tagReleases, zh: "上传整个文件", en: "upload a whole file",
+			bytes: true, response: "upload", handle: s.upload,
+		},
+		{
+			method: http.MethodPatch, pattern: "/deliveries/{delivery}/files/{file}", id: "patchUpload", tag: tagReleases, zh: "从 Upload-Offset 处续传", en: "go on with an upload at Upload-Offset",
+			bytes: true, response: "upload", handle: s.upload,
+		},
+		{
+			method: http.MethodPost, pattern: "/deliveries/{delivery}/submit", id: "submitDelivery", tag: tagReleases, zh: "提交交付", en: "submit a delivery",
+			response: "delivery", status: http.StatusAccepted, handle: s.submitDelivery,
+		},
+		{
+			method: http.MethodPost, pattern: "/deliveries/{delivery}/decisions", id: "decideDelivery", tag: tagReleases, zh: "审批、退回、撤回、重试或取消", en: "approve, reject, withdraw, retry or cancel",
+			body: "decide", response: "delivery", status: http.StatusAccepted, handle: s.decideDelivery,
+		},
+		func() route {
+			r := get("/deliveries/{delivery}/events", "watchDelivery", tagReleases, "交付进度（服务器推送事件）", "the progress of a delivery (server-sent events)", "", s.watchDelivery)
+			r.media, r.compressed = "text/event-stream", true
+			return r
+		}(),
+		geojson(get("/deliveries/{delivery}/changes", "getDeliveryChanges", tagReleases, "交付的逐个变化", "the features that a delivery changes", "featureCollection", s.deliveryChanges, pLimit(defaultLimit, s.config.MaxLimit), pBBox, pOffset, pNext)),
+		mvt(get("/deliveries/{delivery}/changes/tiles"+tilePattern, "getDeliveryChangesTile", tagReleases, "交付变化的矢量瓦片", "vector tile of what a delivery changes", "", s.deliveryChangesTile)),
 		get("/deliveries/{delivery}", "getDelivery", tagReleases, "交付报告（所属单位、交付单位与平台管理单位可见）", "report of a delivery (for its owner, sender and the platform's operators)", "delivery", s.delivery, pLimit(defaultFindings, maxFindings)),
 
 		{

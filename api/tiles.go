@@ -42,7 +42,7 @@ func (s *Server) tile(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	rel, err := r.release(d)
+	rel, err := s.release(r, d)
 	if err != nil {
 		return err
 	}

@@ -39,13 +39,25 @@ func (r *Release) From(s *postgis.SQL) *postgis.SQL {
 	return s.Raw(") rows WHERE rev <= ").Int(r.Revision).Raw(" AND until > ").Int(r.Revision)
 }
 
+// FromAll is From with the hash of each row as well, NULL where there is none.
+func (r *Release) FromAll(s *postgis.SQL) *postgis.SQL {
+	s.Raw(" FROM (")
+	r.appendLegs(s, true)
+	return s.Raw(") rows WHERE rev <= ").Int(r.Revision).Raw(" AND until > ").Int(r.Revision)
+}
+
 // AppendVersions appends the query for every version of every row of a versioned
 // release's content.
-func (r *Release) AppendVersions(s *postgis.SQL) *postgis.SQL {
+func (r *Release) AppendVersions(s *postgis.SQL) *postgis.SQL { return r.appendLegs(s, false) }
+
+func (r *Release) appendLegs(s *postgis.SQL, hash bool) *postgis.SQL {
 	leg := func(until func(), table string) {
 		s.Raw("SELECT fid, rev, ")
 		until()
 		s.Raw(" AS until, span, geom")
+		if hash {
+			s.Raw(", hash")
+		}
 		for _, c := range r.Columns {
 			s.Raw(", ").Ident(c.Name)
 		}

@@ -18,7 +18,8 @@ import (
 // Difference is what a delivery changes of the current release, or one release
 // of another.
 type Difference struct {
-	From      int           `json:"from"` // release, 0 for none
+	From      int           `json:"from"`         // release, 0 for none
+	To        int           `json:"to,omitempty"` // release, 0 for a delivery
 	Added     int64         `json:"added"`
 	Removed   int64         `json:"removed"`
 	Changed   int64         `json:"changed"` // the same feature with other values or shape
@@ -64,6 +65,10 @@ type sides struct {
 	key      string       // empty: rows are matched by their hash
 	columns  []catalog.Column
 	comparer Mode
+	// touched, where the sides are two revisions of one content, bounds the
+	// revisions (after the first, up to the second) in which a row was written or
+	// superseded if it differs.
+	touched [2]int64
 }
 
 // match fills the temporary table pairs with the fids of both sides, NULL where
@@ -78,13 +83,17 @@ func (s *sides) match(ctx context.Context, tx pgx.Tx) error {
 			Raw(" a ON a.").Ident(s.key).Raw(" = b.").Ident(s.key)
 	case s.key != "":
 		side := func(from *postgis.SQL) {
-			q.Raw("(SELECT fid, hash, ").Ident(s.key).Raw(" AS k FROM ").Add(from).Raw(" t)")
+			q.Raw("(SELECT fid, hash, ").Ident(s.key).Raw(" AS k FROM ").Add(from).Raw(" t")
+			if s.touched[1] > 0 {
+				q.Raw(" WHERE rev > ").Int(s.touched[0]).Raw(" OR until <= ").Int(s.touched[1])
+			}
+			q.Raw(")")
 		}
 		q.Raw("SELECT a.fid AS a, b.fid AS b FROM ")
 		side(s.a)
 		q.Raw(" a FULL JOIN ")
 		side(s.b)
-		q.Raw(" b ON a.k = b.k WHERE a.fid IS NULL OR b.fid IS NULL OR a.hash IS DISTINCT FROM b.hash")
+		q.Raw(" b ON a.k = b.k WHERE a.fid IS NULL OR b.fid IS NULL OR (a.hash = b.hash) IS NOT TRUE")
 	default:
 		side := func(from *postgis.SQL) {
 			q.Raw("(SELECT fid, hash, row_number() OVER (PARTITION BY hash ORDER BY fid) AS n FROM ").Add(from).Raw(" t)")

@@ -103,7 +103,7 @@ func record(ctx context.Context, tx pgx.Tx, id int64, action Action, by Decider)
 	}
 	var state, sender, actor, owner string
 	var approval catalog.Approval
-	err := tx.QueryRow(ctx, `SELECT v.state, coalesce(v.sender, ''), v.actor, coalesce(d.owner, ''), coalesce(d.approval, 'automatic')
+	err := tx.QueryRow(ctx, `SELECT v.state, coalesce(v.sender, ''), v.actor, coalesce(d.owner, v.request->'settings'->>'owner', ''), coalesce(nullif(v.request->'settings'->>'approval', ''), d.approval, 'automatic')
 		FROM changde.deliveries v LEFT JOIN changde.datasets d ON d.id = v.dataset WHERE v.id = $1`, id).Scan(&state, &sender, &actor, &owner, &approval)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, ErrNoDelivery

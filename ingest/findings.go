@@ -114,3 +114,6 @@ func (f *findings) save(ctx context.Context, tx pgx.Tx, delivery int64) error {
 	}
 	return nil
 }
+
+// Finding is what was found of a delivery.
+type Finding = finding.Finding

@@ -105,7 +105,7 @@ func (d *Delivery) read(ctx context.Context, tx pgx.Tx, id int64) error {
 	err := tx.QueryRow(ctx, `
 		SELECT v.id, coalesce(v.dataset, ''), v.state, v.mode, coalesce(r.release, 0), v.rows_read, v.published, v.repaired, v.refused, v.noted, coalesce(v.error, ''),
 		       v.blocking, v.errors, v.warnings, coalesce(v.codes, '{}'), v.confirm, v.plan, v.difference, v.rules, v.progress,
-		       coalesce(v.sender, ''), v.actor, v.document, v.note, coalesce(d.owner, ''), v.files, v.bytes, coalesce(encode(v.sha256, 'hex'), ''),
+		       coalesce(v.sender, ''), v.actor, v.document, v.note, coalesce(d.owner, v.request->'settings'->>'owner', ''), v.files, v.bytes, coalesce(encode(v.sha256, 'hex'), ''),
 		       v.started_at, v.finished_at, (SELECT count(*) FROM changde.findings f WHERE f.delivery = v.id)
 		FROM changde.deliveries v LEFT JOIN changde.datasets d ON d.id = v.dataset
 		LEFT JOIN changde.releases r ON r.delivery = v.id AND r.restores IS NULL

@@ -32,5 +32,8 @@ func migrateJobs(ctx context.Context, url string) error {
 	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return fmt.Errorf("migrate jobs: %w", err)
 	}
+	if _, err := pool.Exec(ctx, "SELECT changde.grant_jobs()"); err != nil {
+		return fmt.Errorf("grant jobs: %w", err)
+	}
 	return nil
 }

@@ -67,6 +67,7 @@ type keyCommand struct {
 type keyCreateCommand struct {
 	Organisation string        `arg:"" help:"单位标识 / organisation."`
 	Label        string        `name:"label" help:"用途 / what it is for."`
+	Role         string        `name:"role" default:"reader" enum:"reader,contributor,approver" help:"reader 查阅；contributor 交付、编辑；approver 另可审批 / ${enum}."`
 	Valid        time.Duration `name:"valid" default:"8760h" help:"有效期，例如 720h；0 为不过期 / how long it is valid; 0 for ever."`
 }
 
@@ -81,7 +82,7 @@ func (c *keyCreateCommand) Run(ctx context.Context, s *settings, out *streams) e
 	if c.Valid > 0 {
 		expires = time.Now().Add(c.Valid)
 	}
-	plain, key, err := access.NewStore(pool).CreateKey(ctx, c.Organisation, c.Label, expires)
+	plain, key, err := access.NewStore(pool).CreateKey(ctx, c.Organisation, c.Label, access.Role(c.Role), expires)
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ func (c *keyListCommand) Run(ctx context.Context, s *settings, out *streams) err
 		return err
 	}
 	t := newTable(out.out)
-	t.AppendHeader(table.Row{"密钥 key", "用途 label", "签发 created", "到期 expires", "吊销 revoked"})
+	t.AppendHeader(table.Row{"密钥 key", "用途 label", "角色 role", "签发 created", "到期 expires", "吊销 revoked"})
 	day := func(at *time.Time) string {
 		if at == nil {
 			return ""
@@ -114,7 +115,7 @@ func (c *keyListCommand) Run(ctx context.Context, s *settings, out *streams) err
 		return at.Local().Format(time.DateTime)
 	}
 	for _, k := range keys {
-		t.AppendRow(table.Row{k.ID, k.Label, k.CreatedAt.Local().Format(time.DateTime), day(k.ExpiresAt), day(k.RevokedAt)})
+		t.AppendRow(table.Row{k.ID, k.Label, k.Role, k.CreatedAt.Local().Format(time.DateTime), day(k.ExpiresAt), day(k.RevokedAt)})
 	}
 	t.Render()
 	return nil

@@ -137,7 +137,7 @@ func (l *sampleLoader) organisations(ctx context.Context) error {
 		if err := store.AddOrganisation(ctx, access.Organisation{ID: o.ID, NameZH: o.NameZH, NameEN: o.NameEN, Admin: o.Admin}); err != nil {
 			return err
 		}
-		plain, _, err := store.CreateKey(ctx, o.ID, "示例 sample", time.Time{})
+		plain, _, err := store.CreateKey(ctx, o.ID, "示例 sample", access.Approver, time.Time{})
 		if err != nil {
 			return err
 		}

@@ -110,6 +110,7 @@ func serve(ctx context.Context, s *settings, flags serveFlags, url string, liste
 		Tiles:    tiles.NewSource(pool, tiles.Config{Builds: builds}),
 		Ingest:   ingest.New(pool, ingest.Config{City: city, Log: log}),
 		Projects: projects.New(pool, store, projects.Config{Box: city.Box}),
+		Pool:     pool,
 		Ready:    pool.Ping,
 		Portal:   web.Handler(),
 		Index:    web.Index(),

@@ -174,6 +174,20 @@ $$;
 CREATE TRIGGER audit_is_final BEFORE UPDATE OR DELETE OR TRUNCATE ON changde.audit
     FOR EACH STATEMENT EXECUTE FUNCTION changde.audit_is_final();
 
+-- The queue's library makes its own tables; what the server's role may do there is
+-- said after it has.
+-- +goose StatementBegin
+CREATE FUNCTION changde.grant_jobs() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'changde_api') THEN
+        GRANT USAGE ON SCHEMA jobs TO changde_api;
+        GRANT SELECT, INSERT, UPDATE (kind) ON jobs.river_job TO changde_api;
+        GRANT USAGE ON ALL SEQUENCES IN SCHEMA jobs TO changde_api;
+    END IF;
+END
+$$;
+-- +goose StatementEnd
+
 -- What a sender sent last time is how it is read the next time -------------------
 
 CREATE TABLE changde.mappings (
@@ -217,9 +231,7 @@ DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'changde_api') THEN
         GRANT SELECT ON ALL TABLES IN SCHEMA changde TO changde_api;
-        GRANT USAGE ON SCHEMA difference, jobs TO changde_api;
-        ALTER DEFAULT PRIVILEGES IN SCHEMA jobs GRANT SELECT, INSERT ON TABLES TO changde_api;
-        ALTER DEFAULT PRIVILEGES IN SCHEMA jobs GRANT USAGE ON SEQUENCES TO changde_api;
+        GRANT USAGE ON SCHEMA difference TO changde_api;
         ALTER DEFAULT PRIVILEGES IN SCHEMA difference GRANT SELECT ON TABLES TO changde_api;
         GRANT INSERT (dataset, sender, files, bytes, state, relation, request, depot, mode, actor, document, note, priority) ON changde.deliveries TO changde_api;
         GRANT UPDATE (files, bytes, sha256, state, request, cancelled) ON changde.deliveries TO changde_api;
@@ -234,7 +246,7 @@ $$;
 -- +goose Down
 DROP SCHEMA secret, difference, jobs CASCADE;
 DROP TABLE changde.webhooks, changde.mappings, changde.audit, changde.decisions, changde.revisions;
-DROP FUNCTION changde.audit_is_final(), changde.keep_history(text, bigint, text);
+DROP FUNCTION changde.audit_is_final(), changde.grant_jobs(), changde.keep_history(text, bigint, text);
 ALTER TABLE changde.findings DROP COLUMN rule, DROP COLUMN severity, DROP COLUMN file, DROP COLUMN before, DROP COLUMN after;
 DROP INDEX changde.deliveries_sha256_idx;
 DROP INDEX changde.deliveries_open_idx;

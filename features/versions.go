@@ -1,0 +1,296 @@
+package features
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"changde/catalog"
+	"changde/ingest/layer"
+	"changde/postgis"
+	"changde/problem"
+)
+
+// The bounds of versions.
+const (
+	maxVersions = 1000  // of one feature
+	maxChanges  = 10000 // of one page of the feed
+)
+
+// Mark is a place in the feed of changes: after the change of that feature in
+// that revision. A Mark with FID -1 stands before the first change of the revision
+// that follows; see After.
+type Mark struct {
+	Revision int64
+	FID      int64
+}
+
+// After is the place after all changes of a revision.
+func After(revision int64) Mark { return Mark{Revision: revision + 1, FID: -1} }
+
+// floor is the earliest release from which on the caller may follow every change:
+// all releases since are in the dataset as the caller sees it, and of one content.
+func floor(d *catalog.Dataset) *catalog.Release {
+	first := d.Current
+	for i := len(d.Releases) - 1; i >= 0; i-- {
+		r := d.Releases[i]
+		if r.Number > first.Number {
+			continue
+		}
+		if r.Number < first.Number-1 || r.Relation != d.Current.Relation {
+			break
+		}
+		first = r
+	}
+	return first
+}
+
+// Changes appends the changes of the dataset's rows after a place, in the order of
+// revision and fid, as JSON objects with a comma between them:
+//
+//	{"revision":7,"op":"insert|update|delete","fid":12,"feature":{…}|null}
+//
+// A feature stands as it is after the change; of one that was deleted it is null.
+// next is the place after the last, and more tells that there are more changes.
+// A place before the current content, or before a release that the caller may not
+// see, is problem.Conflict: read the items and follow from their revision.
+func (s *Store) Changes(ctx context.Context, d *catalog.Dataset, since Mark, limit int, dst []byte) (out []byte, next Mark, more bool, err error) {
+	r := d.Current
+	if !r.Versioned() {
+		return dst, since, false, problem.New(problem.Unsupported, "changes-unknown", d.ID, "该数据集不记录逐条变化", "changes of this dataset are not recorded one by one")
+	}
+	if first := floor(d); since.Revision <= first.Revision {
+		return dst, since, false, problem.New(problem.Conflict, "changes-reset", "since",
+			fmt.Sprintf("修订号 %d 之前的变化已不能逐条给出；请重新读取全部要素（/collections/%s/items），再从 since=%d 起跟踪", first.Revision, d.ID, r.Revision),
+			fmt.Sprintf("changes before revision %d cannot be given one by one; read all items again (/collections/%s/items) and follow from since=%d", first.Revision, d.ID, r.Revision))
+	}
+	limit = min(max(limit, 1), maxChanges)
+	props := properties(r.Columns)
+	q := new(postgis.SQL).Raw("SELECT fid, geom")
+	for _, c := range r.Columns {
+		q.Raw(", ")
+		catalog.SelectColumn(q, c)
+	}
+	q.Raw(", at, op FROM (SELECT v.*, v.rev AS at, CASE WHEN EXISTS (SELECT FROM ").Ident(r.Relation[0], r.Relation[1]+catalog.HistorySuffix).
+		Raw(" h WHERE h.fid = v.fid AND h.until = v.rev) THEN 1 ELSE 0 END AS op FROM (")
+	r.AppendVersions(q).Raw(") v WHERE v.rev >= ").Int(since.Revision).Raw(" AND v.rev <= ").Int(r.Revision).
+		Raw(" UNION ALL SELECT g.*, g.until AS at, 2 AS op FROM (")
+	r.AppendVersions(q).Raw(") g WHERE g.until >= ").Int(since.Revision).Raw(" AND g.until <= ").Int(r.Revision).
+		Raw(" AND NOT EXISTS (SELECT FROM (")
+	r.AppendVersions(q).Raw(") n WHERE n.fid = g.fid AND n.rev = g.until)) c WHERE (at, fid) > (").Arg(since.Revision).Raw("::bigint, ").Arg(since.FID).
+		Raw("::bigint) ORDER BY at, fid LIMIT ").Arg(int64(limit) + 1)
+	formats := make(pgx.QueryResultFormats, 0, 4+len(props))
+	formats = append(formats, binaryFormat, binaryFormat)
+	for i := range props {
+		formats = append(formats, props[i].format)
+	}
+	formats = append(formats, binaryFormat, binaryFormat)
+	rows, err := s.pool.Query(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe, formats}, q.Args()...)...)
+	if err != nil {
+		return dst, since, false, postgis.Fault(ctx, err, "read changes of "+d.ID)
+	}
+	defer rows.Close()
+	w := featureWriter{props: props, decimals: s.config.Decimals, box: emptyBox()}
+	from, n := len(dst), 0
+	for rows.Next() {
+		if n == limit || n > 0 && len(dst)-from >= s.config.MaxBytes {
+			more = true
+			break
+		}
+		raw := rows.RawValues()
+		at, op := int64From(raw[len(raw)-2]), raw[len(raw)-1][3]
+		if n > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"revision":`...)
+		dst = strconv.AppendInt(dst, at, 10)
+		dst = append(dst, `,"op":"`...)
+		dst = append(dst, [...]string{"insert", "update", "delete"}[op]...)
+		dst = append(dst, `","fid":`...)
+		fid := int64From(raw[0])
+		dst = strconv.AppendInt(dst, fid, 10)
+		dst = append(dst, `,"feature":`...)
+		if op == 2 {
+			dst = append(dst, "null"...)
+		} else if dst, _, err = w.append(dst, raw[:len(raw)-2]); err != nil {
+			return dst, since, false, postgis.Fault(ctx, err, "read changes of "+d.ID)
+		}
+		dst = append(dst, '}')
+		next = Mark{at, fid}
+		n++
+	}
+	rows.Close()
+	if err := rows.Err(); err != nil && !more {
+		return dst, since, false, postgis.Fault(ctx, err, "read changes of "+d.ID)
+	}
+	if !more {
+		next = After(r.Revision)
+	}
+	return dst, next, more, nil
+}
+
+func int64From(b []byte) int64 {
+	var n int64
+	for _, c := range b {
+		n = n<<8 | int64(c)
+	}
+	return n
+}
+
+// Version is one state of a feature.
+type Version struct {
+	Release  int        // in which it came, or the release before an edit that made it
+	Revision int64      // from which on it was current
+	Until    *int64     // the revision that superseded it; nil while it is current
+	Kind     string     // of the revision: release, rollback, edit
+	From     time.Time  // when it became current
+	To       *time.Time // when it was superseded
+	// Who let it in, and by which document. Actor names a key.
+	Actor, Organisation, Document, Note string
+	FID                                 int64
+	Feature                             []byte // GeoJSON Feature
+}
+
+// History reads the versions of a feature, oldest first, at most 1,000: those of
+// the current content by its fid, and where the dataset has a business key those
+// of earlier contents by the key. Versions that were current only in releases that
+// the caller may not see are left out. No version is problem.NotFound.
+func (s *Store) History(ctx context.Context, d *catalog.Dataset, fid int64) ([]Version, error) {
+	if !d.Current.Versioned() {
+		return nil, problem.New(problem.Unsupported, "history-unknown", d.ID, "该数据集不记录要素的历史", "the history of this dataset's features is not recorded")
+	}
+	revisions, err := s.revisions(ctx, d)
+	if err != nil {
+		return nil, postgis.Fault(ctx, err, "read history of "+d.ID)
+	}
+	var out []Version
+	seen := make(map[[2]string]bool)
+	key := ""
+	for i := len(d.Releases) - 1; i >= 0 && len(out) < maxVersions; i-- {
+		r := d.Releases[i]
+		if seen[r.Relation] {
+			continue
+		}
+		seen[r.Relation] = true
+		condition := new(postgis.SQL).Raw("fid = ").Arg(fid)
+		if r.Relation != d.Current.Relation {
+			c, ok := r.Column(d.BusinessKey)
+			if !ok || key == "" {
+				continue
+			}
+			condition = new(postgis.SQL)
+			if c.Type == layer.Text {
+				condition.Ident(c.Name).Raw(" = ").Arg(key).Raw("::text")
+			} else {
+				condition.Ident(c.Name).Raw("::text = ").Arg(key).Raw("::text")
+			}
+		}
+		versions, found, err := s.versions(ctx, d, r, condition, revisions)
+		if err != nil {
+			return nil, postgis.Fault(ctx, err, "read history of "+d.ID)
+		}
+		if found != "" {
+			key = found
+		}
+		out = append(versions, out...)
+	}
+	if len(out) == 0 {
+		return nil, absent(d.ID, strconv.FormatInt(fid, 10))
+	}
+	return out, nil
+}
+
+// revision is what is recorded of one.
+type revision struct {
+	number                              int64
+	release                             int // in effect
+	kind                                string
+	actor, organisation, document, note string
+	at                                  time.Time
+}
+
+func (s *Store) revisions(ctx context.Context, d *catalog.Dataset) (map[int64]revision, error) {
+	rows, err := s.pool.Query(ctx, `SELECT revision, coalesce(max(release) OVER (ORDER BY revision), 0), kind, actor, organisation, document, note, committed_at
+		FROM changde.revisions WHERE dataset = $1 ORDER BY revision`, d.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[int64]revision)
+	var r revision
+	_, err = pgx.ForEachRow(rows, []any{&r.number, &r.release, &r.kind, &r.actor, &r.organisation, &r.document, &r.note, &r.at}, func() error {
+		out[r.number] = r
+		return nil
+	})
+	return out, err
+}
+
+// versions reads the versions in one content; key is the feature's business key.
+func (s *Store) versions(ctx context.Context, d *catalog.Dataset, r *catalog.Release, condition *postgis.SQL, revisions map[int64]revision) (out []Version, key string, err error) {
+	props := properties(r.Columns)
+	q := new(postgis.SQL).Raw("SELECT fid, geom")
+	for _, c := range r.Columns {
+		q.Raw(", ")
+		catalog.SelectColumn(q, c)
+	}
+	q.Raw(", rev, until, ")
+	textColumn(q, r, d.BusinessKey)
+	q.Raw(" FROM (")
+	r.AppendVersions(q).Raw(") v WHERE ").Add(condition).Raw(" ORDER BY rev DESC LIMIT ").Int(maxVersions)
+	formats := make(pgx.QueryResultFormats, 0, 5+len(props))
+	formats = append(formats, binaryFormat, binaryFormat)
+	for i := range props {
+		formats = append(formats, props[i].format)
+	}
+	formats = append(formats, binaryFormat, binaryFormat, binaryFormat)
+	rows, err := s.pool.Query(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe, formats}, q.Args()...)...)
+	if err != nil {
+		return nil, "", err
+	}
+	defer rows.Close()
+	visible := make(map[int]bool)
+	for _, rel := range d.Releases {
+		visible[rel.Number] = true
+	}
+	for rows.Next() {
+		raw := rows.RawValues()
+		n := len(raw)
+		from, until := int64From(raw[n-3]), int64From(raw[n-2])
+		if key == "" {
+			key = string(raw[n-1])
+		}
+		if !shown(d, visible, revisions, from, until) {
+			continue
+		}
+		w := featureWriter{props: props, decimals: s.config.Decimals, box: emptyBox()}
+		v := Version{FID: int64From(raw[0]), Revision: from}
+		if v.Feature, _, err = w.append(nil, raw[:n-3]); err != nil {
+			return nil, "", err
+		}
+		rev := revisions[from]
+		v.Release, v.Kind, v.From, v.Actor, v.Organisation, v.Document, v.Note = rev.release, rev.kind, rev.at, rev.actor, rev.organisation, rev.document, rev.note
+		if until != catalog.Forever {
+			v.Until = &until
+			if end, ok := revisions[until]; ok {
+				v.To = &end.at
+			}
+		}
+		out = append([]Version{v}, out...)
+	}
+	return out, key, rows.Err()
+}
+
+// shown reports whether a version was current in a release that the caller may see.
+func shown(d *catalog.Dataset, visible map[int]bool, revisions map[int64]revision, from, until int64) bool {
+	if visible[revisions[from].release] {
+		return true
+	}
+	for _, r := range d.Releases {
+		if r.Revision >= from && r.Revision < until {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,79 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"changde/catalog"
+	"changde/postgis"
+)
+
+// maxListedNow bounds the features listed by Between.
+const maxListedNow = 1000
+
+// ChangedFeature is one feature of a difference.
+type ChangedFeature struct {
+	Kind   string   `json:"kind"` // added, removed, changed
+	FID    int64    `json:"fid"`  // in the later release; of a removed one in the earlier
+	Key    string   `json:"key,omitempty"`
+	Fields []string `json:"fields,omitempty"` // changed fields
+	Moved  bool     `json:"moved,omitempty"`  // the geometry changed
+}
+
+// Between compares two releases of a dataset, from the earlier to the later or
+// back, both of which the caller may see, and lists up to 1,000 of the features
+// that differ.
+func (i *Ingester) Between(ctx context.Context, d *catalog.Dataset, from, to *catalog.Release) (*Difference, []ChangedFeature, error) {
+	side := func(r *catalog.Release) *postgis.SQL {
+		q := new(postgis.SQL).Raw("(SELECT *")
+		return r.FromAll(q).Raw(")")
+	}
+	s := &sides{a: side(from), b: side(to), comparer: Full, columns: (&base{columns: from.Columns}).shared(to.Columns)}
+	if from.Relation == to.Relation {
+		// Rows of one content are the same row by their fid, and those that neither
+		// revision touched need not be read.
+		s.touched = [2]int64{min(from.Revision, to.Revision), max(from.Revision, to.Revision)}
+		s.key = "fid"
+	}
+	for _, c := range s.columns {
+		if s.key == "" && c.Name == d.BusinessKey {
+			s.key = c.Name
+		}
+	}
+	out := &Difference{From: from.Number, To: to.Number, Schema: datasetSettings{geometry: from.GeometryType, columns: from.Columns}.driftTo(to.GeometryType, to.Columns)}
+	out.Before.Rows, out.After.Rows = from.Rows, to.Rows
+	var list []ChangedFeature
+	err := pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
+		if err := s.match(ctx, tx); err != nil {
+			return err
+		}
+		if err := s.describe(ctx, tx); err != nil {
+			return err
+		}
+		if err := s.count(ctx, tx, out); err != nil {
+			return err
+		}
+		q := new(postgis.SQL).Raw("SELECT kind, coalesce(b, a), ")
+		if _, ok := to.Column(d.BusinessKey); ok && d.BusinessKey != "" {
+			q.Raw("coalesce((SELECT t.").Ident(d.BusinessKey).Raw("::text FROM ").Add(s.b).Raw(" t WHERE t.fid = c.b), '')")
+		} else {
+			q.Raw("''")
+		}
+		q.Raw(", coalesce(fields, '{}'), kind = 'changed' AND moved FROM changes c ORDER BY coalesce(b, a), kind LIMIT ").Int(maxListedNow)
+		rows, err := tx.Query(ctx, q.String(), q.Args()...)
+		if err != nil {
+			return fmt.Errorf("list differences: %w", err)
+		}
+		list, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ChangedFeature])
+		return err
+	})
+	if err != nil {
+		return nil, nil, postgis.Fault(ctx, err, fmt.Sprintf("compare releases %d and %d of %s", from.Number, to.Number, d.ID))
+	}
+	out.Unchanged = from.Rows - out.Removed - out.Changed
+	out.Listed = out.Added+out.Removed+out.Changed <= maxListedNow
+	out.summarise()
+	return out, list, nil
+}
