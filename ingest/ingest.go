@@ -60,6 +60,10 @@ func (i *Ingester) announce(ctx context.Context, tx pgx.Tx, dataset string, rele
 	if i.config.Enqueue == nil {
 		return nil
 	}
+	var heard bool
+	if err := tx.QueryRow(ctx, "SELECT EXISTS (SELECT FROM changde.webhooks)").Scan(&heard); err != nil || !heard {
+		return err
+	}
 	return i.config.Enqueue(ctx, tx, Job{Released: &Release{dataset, release, revision}})
 }
 

@@ -66,6 +66,12 @@ func (c *devCommand) Run(ctx context.Context, s *settings, out *streams) error {
 	if keys := keyFile(filepath.Join(dir, "sample")); exists(keys) {
 		fmt.Fprintf(out.out, "示例单位密钥 / keys of the sample organisations: %s\n", keys)
 	}
+	if s.Depot == "" {
+		s.Depot = depotFolder(dir)
+	}
+	if c.Workers == 0 {
+		c.Workers = 2
+	}
 	if err := serve(ctx, s, c.serveFlags, url, listener, log, out); err != nil {
 		return err
 	}
@@ -77,16 +83,16 @@ func (c *devCommand) Run(ctx context.Context, s *settings, out *streams) error {
 
 // sweep cleans up after deliveries whose process died while nobody was here.
 func sweep(ctx context.Context, s *settings, url string, log *slog.Logger) error {
-	city, err := s.city()
-	if err != nil {
-		return err
-	}
-	pool, err := postgis.Open(ctx, postgis.Config{URL: url, MaxConns: 1, ApplicationName: "changde sweep"})
+	pool, err := postgis.Open(ctx, postgis.Config{URL: url, MaxConns: 2, ApplicationName: "changde sweep"})
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	return ingest.New(pool, ingest.Config{City: city, Log: log}).Sweep(ctx)
+	config, err := s.ingestConfig(pool, "", log)
+	if err != nil {
+		return err
+	}
+	return ingest.New(pool, config).Sweep(ctx)
 }
 
 var errClusterGone = errors.New("私有 PostGIS 意外停止，日志在数据目录的 log 中；重新启动即可恢复 / the private PostGIS has ended, its log is in the data folder; starting again recovers")

@@ -14,6 +14,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"changde/ingest"
+	"changde/ingest/profile"
 	"changde/problem"
 )
 
@@ -134,12 +135,16 @@ func printPlan(w io.Writer, p *ingest.Plan) {
 		d    ingest.Choice
 	}{
 		{"格式 format", p.Format},
+		{"标准 profile", p.Profile},
 		{"编码 encoding", p.Encoding},
 		{"坐标系 CRS", p.CRS},
 		{"几何 geometry", p.Geometry},
 		{"无效几何 invalid", p.Policy},
 		{"目标 target", p.Target},
 	} {
+		if row.d.Value == "" {
+			continue
+		}
 		t.AppendRow(table.Row{row.name, row.d.Value, row.d.ZH})
 		t.AppendRow(table.Row{"", "", row.d.EN})
 	}
@@ -185,6 +190,20 @@ func printReport(w io.Writer, r *ingest.Report) {
 			field = " " + f.Field
 		}
 		fmt.Fprintf(w, "第 %d 行 row %d%s [%s %s]%s %s / %s\n", f.Row, f.Row, field, f.Action, f.Code, place, f.ZH, f.EN)
+	}
+	for _, rule := range r.Rules {
+		zh, en := profile.RuleTitle(rule.Rule)
+		note := rule.SkipZH
+		fmt.Fprintf(w, "%s %s %s / %s：%d（%s，%.2f s）%s\n", rule.Rule, rule.Check, zh, en, rule.Found, rule.Severity, rule.Seconds, note)
+	}
+	if r.Difference != nil {
+		printDifference(w, r.Difference)
+	}
+	switch r.State {
+	case ingest.StateAwaiting:
+		fmt.Fprintf(w, "待审批：changde delivery approve %d 发布，reject %d 退回 / waits to be decided: changde delivery approve %d releases it, reject %d does not\n", r.Delivery, r.Delivery, r.Delivery, r.Delivery)
+	case ingest.StateFailed:
+		fmt.Fprintf(w, "未发布 / not released\n")
 	}
 	if r.Release > 0 {
 		fmt.Fprintf(w, "已发布：%s 第 %d 版 / released: %s release %d\n", r.Dataset, r.Release, r.Dataset, r.Release)

@@ -27,6 +27,7 @@ import (
 // serveFlags are what dev and serve have in common.
 type serveFlags struct {
 	Listen    string `name:"listen" env:"CHANGDE_LISTEN" default:"127.0.0.1:8080" help:"监听地址 / address to listen on."`
+	Workers   int    `name:"workers" env:"CHANGDE_WORKERS" default:"0" help:"本进程内的入库工作数；0 时另行 changde worker（dev 默认 2）/ ingest workers in this process; with 0 run changde worker beside (dev: 2)."`
 	PublicURL string `name:"public-url" env:"CHANGDE_PUBLIC_URL" placeholder:"URL" help:"对外地址，用于响应中的链接 / origin for links in answers."`
 }
 
@@ -102,13 +103,24 @@ func serve(ctx context.Context, s *settings, flags serveFlags, url string, liste
 			log.Error("catalog is not watched", "err", err)
 		}
 	}()
+	config, err := s.ingestConfig(pool, s.Depot, log)
+	if err != nil {
+		return err
+	}
+	worked := make(chan error, 1)
+	if flags.Workers > 0 && s.Depot != "" {
+		// Workers write with the rights of the owner; the server's own are its role's.
+		go func() { worked <- s.work(watching, url, s.Depot, flags.Workers, log) }()
+	} else {
+		worked <- nil
+	}
 	store := features.NewStore(pool, features.Config{MaxBytes: maxPage})
 	handler := api.New(api.Config{City: city, PublicURL: flags.PublicURL, Log: log}, api.Services{
 		Catalog:  known,
 		Access:   access.NewStore(pool),
 		Features: store,
 		Tiles:    tiles.NewSource(pool, tiles.Config{Builds: builds}),
-		Ingest:   ingest.New(pool, ingest.Config{City: city, Log: log}),
+		Ingest:   ingest.New(pool, config),
 		Projects: projects.New(pool, store, projects.Config{Box: city.Box}),
 		Pool:     pool,
 		Ready:    pool.Ping,
@@ -133,6 +145,12 @@ func serve(ctx context.Context, s *settings, flags serveFlags, url string, liste
 	case <-ctx.Done():
 	}
 	fmt.Fprintln(out.out, "正在停止 / stopping")
+	defer func() {
+		stopWatching()
+		if err := <-worked; err != nil {
+			log.Error("workers", "err", err)
+		}
+	}()
 	stopping, cancel := context.WithTimeout(context.Background(), 15*time.Second)
 	defer cancel()
 	if err := server.Shutdown(stopping); err != nil {

@@ -21,6 +21,8 @@ func isTerminal(stream any) bool {
 var phaseNames = map[ingest.Phase]string{
 	ingest.Loading:    "读取入库 load",
 	ingest.Checking:   "检查修复 check",
+	ingest.Rules:      "质量规则 rules",
+	ingest.Comparing:  "比对 compare",
 	ingest.Indexing:   "建立索引 index",
 	ingest.Publishing: "发布 publish",
 }
