@@ -225,6 +225,24 @@ func (s *Server) submitDelivery(w http.ResponseWriter, r *request) error {
 	return s.answerDelivery(w, r, id, http.StatusAccepted)
 }
 
+// splitDelivery says where the layers of a delivery go that nobody could tell.
+func (s *Server) splitDelivery(w http.ResponseWriter, r *request) error {
+	id, err := r.delivery()
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Layers map[string]string `json:"layers"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	if err := s.Ingest.Split(r.Context(), id, body.Layers, decider(r.principal)); err != nil {
+		return err
+	}
+	return s.answerDelivery(w, r, id, http.StatusAccepted)
+}
+
 // decideDelivery records a decision, which a worker carries out.
 func (s *Server) decideDelivery(w http.ResponseWriter, r *request) error {
 	id, err := r.delivery()

@@ -192,7 +192,7 @@ func TestOddButRight(t *testing.T) {
 		"/collections/wells/items?offset=1000000":                             0,
 		"/collections/%63ounties/items?limit=3":                               3,
 		"/collections/counties/items?limit=3&f=json":                          3,
-		"/collections/wells/items?next=1-1-9223372036854775807":                 0,
+		"/collections/wells/items?next=1-1-9223372036854775807":               0,
 	} {
 		a := w.get(t, egov, target)
 		if a.status != http.StatusOK {

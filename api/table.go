@@ -22,7 +22,7 @@ var (
 	pFromRelease = parameter{name: "from", zh: "较早的版本，默认 to 的前一版", en: "the earlier release, by default the one before to", schema: map[string]any{"type": "integer", "minimum": 1}}
 	pToRelease   = parameter{name: "to", zh: "较晚的版本，默认当前版", en: "the later release, the current one by default", schema: map[string]any{"type": "integer", "minimum": 1}}
 	pDataset     = parameter{name: "dataset", zh: "数据集", en: "dataset", schema: map[string]any{"type": "string"}}
-	pState       = parameter{name: "state", zh: "状态", en: "state", schema: map[string]any{"type": "string", "enum": []string{"receiving", "received", "inspected", "loading", "checked", "awaiting", "released", "rejected", "withdrawn", "failed"}}}
+	pState       = parameter{name: "state", zh: "状态", en: "state", schema: map[string]any{"type": "string", "enum": []string{"receiving", "received", "inspected", "loading", "checked", "awaiting", "released", "rejected", "withdrawn", "failed", "split"}}}
 	pNext        = parameter{name: "next", zh: "上一页 next 链接中的翻页标记", en: "the mark in the next link of the page before", schema: map[string]any{"type": "string"}}
 	pRelease     = parameter{name: "release", zh: "版本号，默认当前版", en: "release number, the current one by default", schema: map[string]any{"type": "integer", "minimum": 1}}
 	pRevision    = parameter{name: "rev", zh: "修订号；与当前一致时响应可长期缓存", en: "revision; where it is the current one the answer may be cached for good", schema: map[string]any{"type": "string"}}
@@ -111,6 +111,10 @@ func (s *Server) table() []route {
 		{
 			method: http.MethodPost, pattern: "/deliveries/{delivery}/submit", id: "submitDelivery", tag: tagReleases, zh: "提交交付", en: "submit a delivery",
 			response: "delivery", status: http.StatusAccepted, handle: s.submitDelivery,
+		},
+		{
+			method: http.MethodPost, pattern: "/deliveries/{delivery}/layers", id: "splitDelivery", tag: tagReleases, zh: "指定各图层的数据集", en: "say which dataset each layer goes into",
+			body: "layers", response: "delivery", status: http.StatusAccepted, handle: s.splitDelivery,
 		},
 		{
 			method: http.MethodPost, pattern: "/deliveries/{delivery}/decisions", id: "decideDelivery", tag: tagReleases, zh: "审批、退回、撤回、重试或取消", en: "approve, reject, withdraw, retry or cancel",

@@ -91,9 +91,6 @@ func openDelivery(ctx context.Context, r Request, config Config) (_ *delivery, e
 	if err := d.look(ctx, files, r); err != nil {
 		return nil, err
 	}
-	if d.sources, err = choose(d.sources, r.Layers); err != nil {
-		return nil, err
-	}
 	return d, nil
 }
 

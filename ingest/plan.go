@@ -103,6 +103,9 @@ func (i *Ingester) Plan(ctx context.Context, r Request) (_ *Plan, err error) {
 			err = errors.Join(err, d.close())
 		}
 	}()
+	if d.sources, err = choose(d.sources, r.Layers); err != nil {
+		return nil, err
+	}
 	first := d.sources[0]
 	p := &Plan{
 		Dataset: r.Dataset, Release: settings.release, Files: d.names, Bytes: d.bytes, SHA256: fmt.Sprintf("%x", d.sha256),

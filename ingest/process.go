@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"changde/postgis"
 	"changde/problem"
 )
 
@@ -38,9 +37,10 @@ func (i *Ingester) Process(ctx context.Context, id int64, progress func(Progress
 func (i *Ingester) process(ctx context.Context, conn *pgxpool.Conn, id int64, progress func(Progress)) error {
 	var data []byte
 	var files []string
-	var state, dataset, relation string
-	err := conn.QueryRow(ctx, "SELECT request, files, state, coalesce(dataset, ''), relation FROM changde.deliveries WHERE id = $1 AND depot", id).
-		Scan(&data, &files, &state, &dataset, &relation)
+	var state string
+	var folder int64
+	err := conn.QueryRow(ctx, "SELECT request, files, state, coalesce(parent, id) FROM changde.deliveries WHERE id = $1 AND depot", id).
+		Scan(&data, &files, &state, &folder)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNoDelivery
 	}
@@ -58,7 +58,7 @@ func (i *Ingester) process(ctx context.Context, conn *pgxpool.Conn, id int64, pr
 	}
 	watched, done := i.watch(ctx, id, progress)
 	defer done()
-	err = i.attempt(watched.ctx, conn, id, r, files, watched.report)
+	err = i.attempt(watched.ctx, conn, id, folder, r, files, watched.report)
 	var p *problem.Error
 	switch {
 	case err == nil, errors.Is(err, ErrBusy):
@@ -74,7 +74,7 @@ func (i *Ingester) process(ctx context.Context, conn *pgxpool.Conn, id int64, pr
 }
 
 // attempt runs a delivery from its files to its end.
-func (i *Ingester) attempt(ctx context.Context, conn *pgxpool.Conn, id int64, r Request, files []string, progress func(Progress)) error {
+func (i *Ingester) attempt(ctx context.Context, conn *pgxpool.Conn, id, folder int64, r Request, files []string, progress func(Progress)) error {
 	if i.config.Depot == nil {
 		return errNoDepot
 	}
@@ -84,14 +84,14 @@ func (i *Ingester) attempt(ctx context.Context, conn *pgxpool.Conn, id int64, r 
 	}
 	defer os.RemoveAll(dir)
 	for _, name := range files {
-		path, err := i.config.Depot.Fetch(ctx, fmt.Sprintf("%d/%s", id, name), dir)
+		path, err := i.config.Depot.Fetch(ctx, fmt.Sprintf("%d/%s", folder, name), dir)
 		if err != nil {
 			return err
 		}
 		r.Files = append(r.Files, path)
 	}
 	if r.Dataset == "" {
-		return i.suggest(ctx, conn, id, r)
+		return i.distribute(ctx, conn, id, r)
 	}
 	var free bool
 	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1::int, hashtext($2))", datasetClass, r.Dataset).Scan(&free); err != nil {
@@ -227,19 +227,6 @@ func (i *Ingester) again(ctx context.Context, conn *pgxpool.Conn, id int64, prog
 		return problem.New(problem.Conflict, "files-gone", fmt.Sprint(id), "交付的文件不在平台上，不能重试；请重新交付", "the delivery's files are not kept here; deliver them again")
 	}
 	return i.process(ctx, conn, id, progress)
-}
-
-// suggest names the dataset that a delivery without one is for, when the sender's
-// earlier deliveries tell; otherwise the delivery waits for somebody to say.
-func (i *Ingester) suggest(ctx context.Context, conn *pgxpool.Conn, id int64, r Request) error {
-	d, err := openDelivery(ctx, r, i.config)
-	if err != nil && !problem.Is(err, problem.Invalid) {
-		return err
-	}
-	if d != nil {
-		defer d.close()
-	}
-	return postgis.Fault(ctx, i.end(id, StateInspected, "没有指定数据集 / no dataset is named"), "inspect")
 }
 
 // Recover finds deliveries whose worker died and decisions that nobody carried

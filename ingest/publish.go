@@ -273,6 +273,9 @@ func (i *Ingester) publish(ctx context.Context, conn *pgxpool.Conn, id int64, by
 		if err := point(ctx, tx, v.dataset, release, revision, v); err != nil {
 			return err
 		}
+		if err := remember(ctx, tx, id); err != nil {
+			return err
+		}
 		return i.announce(ctx, tx, v.dataset, release, revision)
 	})
 	return release, err

@@ -39,7 +39,8 @@ type Progress struct {
 const (
 	StateReceiving = "receiving" // its files are coming
 	StateReceived  = "received"  // its files are here
-	StateInspected = "inspected" // its plan is made
+	StateInspected = "inspected" // somebody must name the datasets of its layers
+	StateSplit     = "split"     // it became a delivery for each dataset
 	StateLoading   = "loading"   // a worker has it
 	StateChecked   = "checked"   // staged, checked and compared
 	StateAwaiting  = "awaiting"  // a person decides

@@ -20,7 +20,7 @@ import (
 
 type ingestCommand struct {
 	Files    []string `arg:"" name:"file" help:"交付文件：.zip .shp .gpkg .geojson / files of one delivery."`
-	Dataset  string   `name:"dataset" required:"" help:"目标数据集标识 / dataset id."`
+	Dataset  string   `name:"dataset" help:"目标数据集标识；不给出则按以往交付与标准逐图层判断 / dataset id; without it each layer's is told by earlier deliveries and standards."`
 	Layers   []string `name:"layer" help:"含多个图层时指定；多个为同一图层的分幅 / which layers, when there are several; several are sheets of one."`
 	Encoding string   `name:"encoding" help:"指定文字编码，例如 GBK / text encoding, overrules the evidence."`
 	CRS      int      `name:"crs" placeholder:"EPSG" help:"指定坐标系 EPSG 代码 / EPSG code, overrules the evidence."`
@@ -50,7 +50,8 @@ func (c *ingestCommand) request() (ingest.Request, error) {
 	}, err
 }
 
-// Run shows the plan, asks, and carries it out.
+// Run shows the plan, asks, and carries it out; without a dataset once for each
+// that the layers go into.
 func (c *ingestCommand) Run(ctx context.Context, s *settings, out *streams) error {
 	r, err := c.request()
 	if err != nil {
@@ -61,6 +62,37 @@ func (c *ingestCommand) Run(ctx context.Context, s *settings, out *streams) erro
 		return err
 	}
 	defer done()
+	if r.Dataset != "" {
+		return c.one(ctx, i, r, out)
+	}
+	assignments, err := i.Assign(ctx, r)
+	if err != nil {
+		return err
+	}
+	t := newTable(out.out)
+	t.SetTitle("图层去向 / where the layers go")
+	t.AppendHeader(table.Row{"图层 layers", "几何 geometry", "行数 rows", "数据集 dataset", "理由 reason"})
+	unknown := ""
+	for _, a := range assignments {
+		t.AppendRow(table.Row{strings.Join(a.Layers, ", "), a.Geometry, a.Rows, a.Dataset, a.ZH + " / " + a.EN})
+		if a.Dataset == "" {
+			unknown = a.Layers[0]
+		}
+	}
+	t.Render()
+	if unknown != "" {
+		return problem.New(problem.Invalid, "dataset-missing", unknown, "无从判断该图层的数据集；请用 --layer 与 --dataset 分别入库", "nothing tells the dataset of this layer; load it with --layer and --dataset")
+	}
+	for _, a := range assignments {
+		if err := c.one(ctx, i, a.Apply(r), out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one carries out one request.
+func (c *ingestCommand) one(ctx context.Context, i *ingest.Ingester, r ingest.Request, out *streams) error {
 	plan, err := i.Plan(ctx, r)
 	if err != nil {
 		return err

@@ -98,7 +98,7 @@ $$;
 
 ALTER TABLE changde.deliveries DROP CONSTRAINT deliveries_state_check;
 ALTER TABLE changde.deliveries ADD CONSTRAINT deliveries_state_check CHECK (state IN
-    ('receiving', 'received', 'inspected', 'loading', 'staged', 'checked', 'awaiting', 'released', 'rejected', 'withdrawn', 'failed'));
+    ('receiving', 'received', 'inspected', 'loading', 'staged', 'checked', 'awaiting', 'released', 'rejected', 'withdrawn', 'failed', 'split'));
 DROP INDEX changde.deliveries_open_idx;
 CREATE INDEX deliveries_open_idx ON changde.deliveries (id) WHERE state IN ('receiving', 'received', 'inspected', 'loading', 'staged', 'checked', 'awaiting');
 CREATE INDEX deliveries_sha256_idx ON changde.deliveries (sha256);
@@ -108,6 +108,7 @@ ALTER TABLE changde.deliveries
     ALTER COLUMN plan DROP NOT NULL,
     ADD COLUMN request       jsonb,
     ADD COLUMN depot         boolean NOT NULL DEFAULT false,
+    ADD COLUMN parent        bigint REFERENCES changde.deliveries,
     ADD COLUMN mode          text NOT NULL DEFAULT 'full' CHECK (mode IN ('full', 'changes', 'append')),
     ADD COLUMN profile       text NOT NULL DEFAULT '',
     ADD COLUMN actor         text NOT NULL DEFAULT '',
@@ -127,7 +128,7 @@ ALTER TABLE changde.deliveries
     ADD COLUMN transformation jsonb,
     ADD COLUMN priority      smallint NOT NULL DEFAULT 2 CHECK (priority BETWEEN 1 AND 4),
     ADD COLUMN cancelled     boolean NOT NULL DEFAULT false;
-COMMENT ON COLUMN changde.deliveries.state IS 'receiving 接收中，received 已接收，inspected 已探查，loading 入库中，staged 已入暂存表，checked 已检查比对，awaiting 待审批，released 已发布，rejected 已退回，withdrawn 已撤回，failed 失败';
+COMMENT ON COLUMN changde.deliveries.state IS 'receiving 接收中，received 已接收，inspected 已探查，loading 入库中，staged 已入暂存表，checked 已检查比对，awaiting 待审批，released 已发布，rejected 已退回，withdrawn 已撤回，failed 失败，split 已分为多个交付';
 COMMENT ON COLUMN changde.deliveries.confirm IS '变化超出常规（Q20），须人确认';
 COMMENT ON COLUMN changde.deliveries.transformation IS '所用坐标转换的标识与检核点残差，不含参数';
 
@@ -233,8 +234,8 @@ BEGIN
         GRANT SELECT ON ALL TABLES IN SCHEMA changde TO changde_api;
         GRANT USAGE ON SCHEMA difference TO changde_api;
         ALTER DEFAULT PRIVILEGES IN SCHEMA difference GRANT SELECT ON TABLES TO changde_api;
-        GRANT INSERT (dataset, sender, files, bytes, state, relation, request, depot, mode, actor, document, note, priority) ON changde.deliveries TO changde_api;
-        GRANT UPDATE (files, bytes, sha256, state, request, cancelled) ON changde.deliveries TO changde_api;
+        GRANT INSERT (dataset, sender, files, bytes, sha256, state, relation, request, depot, parent, mode, actor, document, note, priority) ON changde.deliveries TO changde_api;
+        GRANT UPDATE (files, bytes, sha256, state, plan, request, cancelled, error, finished_at) ON changde.deliveries TO changde_api;
         GRANT INSERT ON changde.decisions, changde.audit, changde.revisions TO changde_api;
         GRANT INSERT (id, title_zh) ON changde.datasets TO changde_api;
         GRANT UPDATE (revision, rows, extent, updated_at) ON changde.datasets TO changde_api;
@@ -257,7 +258,7 @@ UPDATE changde.deliveries SET sha256 = coalesce(sha256, ''), plan = coalesce(pla
 ALTER TABLE changde.deliveries ADD CONSTRAINT deliveries_state_check CHECK (state IN ('loading', 'staged', 'released', 'failed'));
 CREATE INDEX deliveries_open_idx ON changde.deliveries (id) WHERE state IN ('loading', 'staged');
 ALTER TABLE changde.deliveries ALTER COLUMN dataset SET NOT NULL, ALTER COLUMN sha256 SET NOT NULL, ALTER COLUMN plan SET NOT NULL,
-    DROP COLUMN request, DROP COLUMN depot, DROP COLUMN mode, DROP COLUMN profile, DROP COLUMN actor, DROP COLUMN document, DROP COLUMN note,
+    DROP COLUMN request, DROP COLUMN depot, DROP COLUMN parent, DROP COLUMN mode, DROP COLUMN profile, DROP COLUMN actor, DROP COLUMN document, DROP COLUMN note,
     DROP COLUMN progress, DROP COLUMN base_revision, DROP COLUMN base_relation, DROP COLUMN difference, DROP COLUMN statistics, DROP COLUMN rules, DROP COLUMN blocking,
     DROP COLUMN errors, DROP COLUMN warnings, DROP COLUMN codes, DROP COLUMN confirm, DROP COLUMN transformation, DROP COLUMN priority, DROP COLUMN cancelled;
 -- +goose StatementBegin
