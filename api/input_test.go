@@ -208,7 +208,8 @@ func TestMethods(t *testing.T) {
 	w := newWorld(t)
 	for _, c := range []struct{ method, target, allow string }{
 		{http.MethodPost, "/collections", "GET, HEAD"},
-		{http.MethodDelete, "/collections/counties/items/1", "GET, HEAD"},
+		{http.MethodDelete, "/collections/counties", "GET, HEAD"},
+		{http.MethodPatch, "/collections/counties/items/1", "GET, HEAD, PUT, DELETE"},
 		{http.MethodPut, "/projects", "GET, HEAD, POST"},
 		{http.MethodPatch, "/", "GET, HEAD"},
 	} {

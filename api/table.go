@@ -21,6 +21,8 @@ var (
 	pSince       = parameter{name: "since", zh: "修订号或上一页的标记：其后的变化", en: "a revision, or the mark of the page before: the changes after it", schema: map[string]any{"type": "string"}}
 	pFromRelease = parameter{name: "from", zh: "较早的版本，默认 to 的前一版", en: "the earlier release, by default the one before to", schema: map[string]any{"type": "integer", "minimum": 1}}
 	pToRelease   = parameter{name: "to", zh: "较晚的版本，默认当前版", en: "the later release, the current one by default", schema: map[string]any{"type": "integer", "minimum": 1}}
+	pDocument    = parameter{name: "document", zh: "文号", en: "document number", schema: map[string]any{"type": "string", "maxLength": 200}}
+	pNote        = parameter{name: "note", zh: "说明", en: "note", schema: map[string]any{"type": "string", "maxLength": 2000}}
 	pDataset     = parameter{name: "dataset", zh: "数据集", en: "dataset", schema: map[string]any{"type": "string"}}
 	pState       = parameter{name: "state", zh: "状态", en: "state", schema: map[string]any{"type": "string", "enum": []string{"receiving", "received", "inspected", "loading", "checked", "awaiting", "released", "rejected", "withdrawn", "failed", "split"}}}
 	pNext        = parameter{name: "next", zh: "上一页 next 链接中的翻页标记", en: "the mark in the next link of the page before", schema: map[string]any{"type": "string"}}
@@ -77,6 +79,18 @@ func (s *Server) table() []route {
 		geojson(get("/collections/{collection}/items", "getItems", tagFeatures, "要素查询", "features", "featureCollection", s.items,
 			pLimit(defaultLimit, s.config.MaxLimit), pBBox, pDatetime, pOffset, pNext, pRelease, pAsOf)),
 		geojson(get("/collections/{collection}/items/{feature}", "getItem", tagFeatures, "一个要素", "one feature", "feature", s.item, pRelease, pAsOf)),
+		{
+			method: http.MethodPost, pattern: "/collections/{collection}/items", id: "insertItem", tag: tagFeatures, zh: "新增要素（可编辑的数据集）", en: "insert a feature (editable datasets)",
+			body: "writtenFeature", response: "written", status: http.StatusCreated, query: []parameter{pDocument, pNote}, handle: s.insertItem,
+		},
+		{
+			method: http.MethodPut, pattern: "/collections/{collection}/items/{feature}", id: "replaceItem", tag: tagFeatures, zh: "替换要素；If-Match 为读取时的修订号", en: "replace a feature; If-Match is the revision that was read",
+			body: "writtenFeature", response: "written", query: []parameter{pDocument, pNote}, handle: s.replaceItem,
+		},
+		{
+			method: http.MethodDelete, pattern: "/collections/{collection}/items/{feature}", id: "deleteItem", tag: tagFeatures, zh: "删除要素", en: "delete a feature",
+			response: "written", query: []parameter{pDocument, pNote}, handle: s.deleteItem,
+		},
 		get("/collections/{collection}/items/{feature}/history", "getItemHistory", tagReleases, "要素的各个历史状态", "the versions of a feature", "history", s.history),
 		get("/collections/{collection}/changes", "getChanges", tagReleases, "某修订之后的逐条变化", "changes after a revision, one by one", "changes", s.changes, pSince, pLimit(defaultChanges, maxChanges)),
 		get("/collections/{collection}/items/{feature}/projects", "getItemProjects", tagProjects, "要素的相关项目", "projects of a feature", "featureProjects", s.itemProjects),

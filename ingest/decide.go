@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"changde/access"
 	"changde/catalog"
 	"changde/postgis"
 	"changde/problem"
@@ -154,15 +154,7 @@ func audit(ctx context.Context, tx pgx.Tx, by Decider, action, object string, de
 	if by.Note != "" {
 		detail["note"] = cleanText(by.Note)
 	}
-	data, err := json.Marshal(detail)
-	if err != nil {
-		return fmt.Errorf("audit: %w", err)
-	}
-	if _, err := tx.Exec(ctx, "INSERT INTO changde.audit (actor, organisation, action, object, detail) VALUES ($1, $2, $3, $4, $5)",
-		by.Actor, by.Organisation, action, object, data); err != nil {
-		return fmt.Errorf("audit: %w", err)
-	}
-	return nil
+	return access.Act{Actor: by.Actor, Organisation: by.Organisation, Action: action, Object: object, Detail: detail}.Record(ctx, tx)
 }
 
 // Carry carries out a recorded decision once; a decision that was carried out is

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -104,7 +103,7 @@ func (i *Ingester) Describe(ctx context.Context, dataset string, set Settings) e
 		if _, err := tx.Exec(ctx, "UPDATE changde.datasets SET revision = $2, updated_at = now() WHERE id = $1", dataset, revision); err != nil {
 			return fmt.Errorf("describe dataset %s: %w", dataset, err)
 		}
-		if _, err := commit(ctx, tx, dataset, revision, entry{kind: "settings"}, Decider{}); err != nil {
+		if _, err := (catalog.Revision{Dataset: dataset, Number: revision, Kind: "settings"}).Record(ctx, tx); err != nil {
 			return err
 		}
 		if err := grantEdits(ctx, tx, dataset); err != nil {
@@ -252,7 +251,10 @@ func (i *Ingester) publish(ctx context.Context, conn *pgxpool.Conn, id int64, by
 		if err != nil {
 			return err
 		}
-		at, err := commit(ctx, tx, v.dataset, revision, entry{"release", v.relation, release, id}, by)
+		at, err := catalog.Revision{
+			Dataset: v.dataset, Number: revision, Kind: "release", Relation: v.relation, Release: release, Delivery: id,
+			Actor: by.Actor, Organisation: by.Organisation, Document: by.Document, Note: by.Note,
+		}.Record(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -379,29 +381,6 @@ func (v *staged) stretch(ctx context.Context, tx pgx.Tx, b *base, list *postgis.
 	_, extent, err := measure(ctx, tx, b.relation, "Point", "")
 	v.extent = extent
 	return err
-}
-
-// entry is a revision to be recorded.
-type entry struct {
-	kind     string // release, rollback, edit, settings
-	relation string // content that holds the rows, empty where they did not change
-	release  int    // 0 for none
-	delivery int64  // 0 for none
-}
-
-// commit records a revision. Times of a dataset's revisions always grow, also
-// where the clock was set back.
-func commit(ctx context.Context, tx pgx.Tx, dataset string, revision int64, e entry, by Decider) (at time.Time, err error) {
-	err = tx.QueryRow(ctx, `
-		INSERT INTO changde.revisions (dataset, revision, relation, release, delivery, kind, actor, organisation, document, note, committed_at)
-		SELECT $1, $2, 'content.' || nullif($3, ''), nullif($4, 0), nullif($5, 0), $6, $7, $8, $9, $10,
-			greatest(clock_timestamp(), (SELECT max(committed_at) + interval '1 microsecond' FROM changde.revisions WHERE dataset = $1))
-		RETURNING committed_at`,
-		dataset, revision, e.relation, e.release, e.delivery, e.kind, by.Actor, by.Organisation, by.Document, by.Note).Scan(&at)
-	if err != nil {
-		return at, fmt.Errorf("record revision %d of %s: %w", revision, dataset, err)
-	}
-	return at, nil
 }
 
 // next locks the dataset and gives the numbers of its next release.

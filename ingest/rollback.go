@@ -47,7 +47,10 @@ func (i *Ingester) Rollback(ctx context.Context, dataset string, to int, by Deci
 		if err := v.restore(ctx, tx, target, revision); err != nil {
 			return err
 		}
-		at, err := commit(ctx, tx, dataset, revision, entry{kind: "rollback", relation: v.relation, release: release}, by)
+		at, err := catalog.Revision{
+			Dataset: dataset, Number: revision, Kind: "rollback", Relation: v.relation, Release: release,
+			Actor: by.Actor, Organisation: by.Organisation, Document: by.Document, Note: by.Note,
+		}.Record(ctx, tx)
 		if err != nil {
 			return err
 		}
