@@ -93,7 +93,7 @@ func (s *Server) createDelivery(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	// These are not the caller's to say.
-	body.Actor, body.Foreign, body.Files = "", false, nil
+	body.Actor, body.Foreign, body.Files, body.Parcel = "", false, nil, ""
 	id, err := s.Ingest.Receive(r.Context(), body, decider(r.principal))
 	if err != nil {
 		return err

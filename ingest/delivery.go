@@ -30,14 +30,20 @@ type delivery struct {
 	bytes   int64
 	sha256  []byte
 	sources []source
-	ignored []string // files no reader takes, shown in the plan
+	closers []func() error // of what the look into the files holds
+	ignored []string       // files no reader takes, shown in the plan
 }
 
 func (d *delivery) close() error {
-	if d.dir == "" {
-		return nil
+	var err error
+	for _, c := range d.closers {
+		err = errors.Join(err, c())
 	}
-	return os.RemoveAll(d.dir)
+	d.closers = nil
+	if d.dir == "" {
+		return err
+	}
+	return errors.Join(err, os.RemoveAll(d.dir))
 }
 
 // tempPrefix begins the name of a folder of unpacked archives; the number of the
@@ -289,6 +295,11 @@ func (d *delivery) look(ctx context.Context, files []file, r Request) error {
 			if err != nil {
 				return err
 			}
+			for _, s := range sources {
+				if s.close != nil {
+					d.closers = append(d.closers, s.close)
+				}
+			}
 			d.sources = append(d.sources, sources...)
 		case strings.EqualFold(filepath.Ext(f.name), ".dbf") && !bases[strings.ToLower(strings.TrimSuffix(f.name, filepath.Ext(f.name)))]:
 			return problem.New(problem.Invalid, "shapefile-without-shp", f.name,
@@ -302,8 +313,8 @@ func (d *delivery) look(ctx context.Context, files []file, r Request) error {
 		return nil
 	}
 	return problem.New(problem.Unsupported, "format-unknown", strings.Join(d.names, ", "),
-		"没有可识别的空间数据。支持：Shapefile（.shp 及同名 .shx .dbf .prj .cpg，或打成 .zip）、GeoPackage（.gpkg）、GeoJSON（.geojson .json）；其他格式请先用 ogr2ogr 转为 GeoPackage",
-		"no spatial data is recognised. Supported: Shapefile (.shp with .shx .dbf .prj .cpg, or zipped), GeoPackage (.gpkg), GeoJSON (.geojson .json); bring other formats to GeoPackage with ogr2ogr first")
+		"没有可识别的空间数据。支持：Shapefile（.shp 及同名 .shx .dbf .prj .cpg，或打成 .zip）、GeoPackage（.gpkg）、GeoJSON（.geojson .json）、CSV（WKT 或经纬度列）、VCT（.vct）",
+		"no spatial data is recognised. Supported: Shapefile (.shp with .shx .dbf .prj .cpg, or zipped), GeoPackage (.gpkg), GeoJSON (.geojson .json), CSV (a WKT column or longitude and latitude), VCT (.vct)")
 }
 
 // formatOf returns what looks into the file, by its name, else by its first bytes.
@@ -315,6 +326,13 @@ func formatOf(f file) func(context.Context, file, Request) ([]source, error) {
 		return geopackageSources
 	case ".geojson", ".json", ".geojsonl", ".geojsons", ".ndjson":
 		return geojsonSources
+	case ".csv", ".tsv", ".txt":
+		if ext := strings.ToLower(filepath.Ext(f.name)); ext != ".txt" || looksTabular(f.path) {
+			return csvSources
+		}
+		return nil
+	case ".vct":
+		return vctSources
 	case ".dbf", ".shx", ".prj", ".cpg":
 		return nil
 	}
@@ -326,8 +344,17 @@ func formatOf(f file) func(context.Context, file, Request) ([]source, error) {
 		return shapefileSources
 	case bytes.HasPrefix(bytes.TrimLeft(b, "\xef\xbb\xbf \t\r\n"), []byte("{")):
 		return geojsonSources
+	case bytes.HasPrefix(bytes.ToLower(bytes.TrimLeft(b, "\xef\xbb\xbf \t\r\n")), []byte("headbegin")):
+		return vctSources
 	}
 	return nil
+}
+
+// looksTabular reports whether the first line of a text file has a delimiter: a
+// readme has none.
+func looksTabular(path string) bool {
+	line, _, _ := bytes.Cut(head(path), []byte("\n"))
+	return bytes.ContainsAny(line, ",\t;|")
 }
 
 // choose narrows the layers found to those the request means. Several layers

@@ -128,8 +128,11 @@ type Request struct {
 	Layers   []string `json:"layers,omitempty"`
 	Encoding string   `json:"encoding,omitempty"` // overrules the evidence, may be empty
 	EPSG     int      `json:"crs,omitempty"`      // overrules the evidence, 0 for none
-	Policy   Policy   `json:"invalid,omitempty"`  // default Repair
-	Mode     Mode     `json:"mode,omitempty"`     // default Full
+	// CRS names what EPSG has no code for: GCJ-02, BD-09, or an operator's
+	// transformation by its id.
+	CRS    string `json:"crsName,omitempty"`
+	Policy Policy `json:"invalid,omitempty"` // default Repair
+	Mode   Mode   `json:"mode,omitempty"`    // default Full
 	// ChangeField holds I, U or D (or 增, 改, 删) in a delivery of Changes. Empty
 	// looks for the usual names.
 	ChangeField string `json:"changeField,omitempty"`
@@ -138,6 +141,8 @@ type Request struct {
 	Note        string `json:"note,omitempty"`
 	// Repeat accepts files that were delivered before.
 	Repeat bool `json:"repeat,omitempty"`
+	// Parcel is what the source calls the delivery, so that it is received once.
+	Parcel string `json:"parcel,omitempty"`
 	// Foreign tells that the sender does not own the dataset: whatever its approval,
 	// the owner decides.
 	Foreign bool `json:"foreign,omitempty"`

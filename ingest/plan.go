@@ -144,7 +144,7 @@ func (i *Ingester) Plan(ctx context.Context, r Request) (_ *Plan, err error) {
 	if err := p.checkMode(); err != nil {
 		return nil, err
 	}
-	if r.Encoding != "" && first.format != formatShapefile {
+	if r.Encoding != "" && (first.format == "GeoPackage" || first.format == "GeoJSON") {
 		p.note(fmt.Sprintf("%s 的编码由格式规定，未采用 --encoding %s", first.format, r.Encoding), fmt.Sprintf("the format settles the encoding of %s; --encoding %s is not used", first.format, r.Encoding))
 	}
 	if len(d.ignored) > 0 {

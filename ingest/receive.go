@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -58,6 +60,54 @@ func (i *Ingester) Receive(ctx context.Context, r Request, by Decider) (id int64
 }
 
 var errNoDepot = problem.New(problem.Busy, "no-depot", "", "服务没有配置交付文件的存放处（--depot），暂不能上传", "no depot for delivered files is configured (--depot); uploads are not possible")
+
+// ReceiveFiles makes a delivery of files on this machine: it stores them and
+// submits. parcel, where the source numbers what it hands over, makes one delivery
+// for one parcel however often it is handed over.
+func (i *Ingester) ReceiveFiles(ctx context.Context, r Request, paths []string, parcel string, by Decider) (int64, error) {
+	r.Parcel = parcel
+	var id int64
+	var state string
+	err := pgx.ErrNoRows
+	if parcel != "" {
+		err = i.pool.QueryRow(ctx, "SELECT id, state FROM changde.deliveries WHERE request->>'parcel' = $1", parcel).Scan(&id, &state)
+	}
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		if id, err = i.Receive(ctx, r, by); err != nil {
+			return 0, err
+		}
+	case err != nil:
+		return 0, fmt.Errorf("look for parcel %s: %w", parcel, err)
+	case state != StateReceiving:
+		return id, nil
+	}
+	for _, path := range paths {
+		if err := i.store(ctx, id, path, by); err != nil {
+			return id, err
+		}
+	}
+	return id, i.Submit(ctx, id, by)
+}
+
+// store uploads a file of this machine, going on where an earlier try ended.
+func (i *Ingester) store(ctx context.Context, id int64, path string, by Decider) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("store %s: %w", path, err)
+	}
+	defer f.Close()
+	name := filepath.Base(path)
+	offset, err := i.Uploaded(ctx, id, name, by)
+	if err != nil {
+		offset = 0 // not begun
+	}
+	if _, err := f.Seek(offset, io.SeekStart); err != nil {
+		return fmt.Errorf("store %s: %w", path, err)
+	}
+	_, err = i.Upload(ctx, id, name, offset, f, by)
+	return err
+}
 
 // checkRequest settles what may be asked, and by whom.
 func (i *Ingester) checkRequest(ctx context.Context, r *Request, by Decider) error {

@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -9,10 +10,12 @@ import (
 
 	"changde/ingest/charset"
 	"changde/ingest/crs"
+	"changde/ingest/csv"
 	"changde/ingest/geojson"
 	"changde/ingest/geopackage"
 	"changde/ingest/layer"
 	"changde/ingest/shapefile"
+	"changde/ingest/vct"
 	"changde/problem"
 )
 
@@ -35,6 +38,7 @@ type source struct {
 	crs      crs.Evidence // without the city's box
 	notes    []layer.Fault
 	open     func() (layer.Reader, error)
+	close    func() error // lets go of what the look into the file holds, may be nil
 }
 
 // differs says why two sources are not sheets of one layer, or nothing.
@@ -161,4 +165,60 @@ func geojsonSources(ctx context.Context, f file, _ Request) ([]source, error) {
 		notes:    info.Notes,
 		open:     func() (layer.Reader, error) { return geojson.Open(f.path, info) },
 	}}, nil
+}
+
+func csvSources(ctx context.Context, f file, r Request) ([]source, error) {
+	info, err := csv.Inspect(ctx, f.path, csv.Options{Encoding: r.Encoding})
+	if err != nil {
+		return nil, err
+	}
+	types := make([]string, 0, len(info.GeometryTypes))
+	for t := range info.GeometryTypes {
+		types = append(types, t)
+	}
+	geometry := geometryOf(types...)
+	if info.Geometry.WKT < 0 {
+		geometry = "Point"
+	}
+	notes := append([]layer.Fault{{Code: "geometry-column", ZH: info.Geometry.ZH, EN: info.Geometry.EN}}, info.Notes...)
+	return []source{{
+		format: "CSV", file: f.name, layer: layerName(f.name), rows: info.Rows, fields: info.Fields,
+		geometry: geometry, z: info.HasZ,
+		encoding: Choice{Value: info.Encoding.Name, ZH: info.Encoding.ZH, EN: info.Encoding.EN},
+		crs:      crs.Evidence{EPSG: info.EPSG, Points: info.FirstPoints},
+		notes:    notes,
+		open:     func() (layer.Reader, error) { return csv.Open(f.path, info) },
+	}}, nil
+}
+
+func vctSources(ctx context.Context, f file, r Request) ([]source, error) {
+	info, err := vct.Inspect(ctx, f.path, vct.Options{Encoding: r.Encoding})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]source, 0, len(info.Layers))
+	for _, l := range info.Layers {
+		types := make([]string, 0, len(l.GeometryTypes))
+		for t, n := range l.GeometryTypes {
+			if n > 0 {
+				types = append(types, t)
+			}
+		}
+		if l.Objects == 0 {
+			continue // a table without graphics
+		}
+		out = append(out, source{
+			format: "VCT " + info.Version, file: f.name, layer: l.Name, rows: l.Features, fields: l.Fields,
+			geometry: geometryOf(types...), z: info.HasZ,
+			encoding: Choice{Value: info.Encoding.Name, ZH: info.Encoding.ZH, EN: info.Encoding.EN},
+			crs:      crs.Evidence{EPSG: info.CRS.EPSG, WKT: info.CRS.WKT, Points: l.FirstPoints},
+			notes:    info.Notes,
+			open:     func() (layer.Reader, error) { return vct.Open(ctx, f.path, info, l.Name) },
+		})
+	}
+	if len(out) == 0 {
+		return nil, errors.Join(problem.New(problem.Invalid, "no-layers", f.name, "文件没有图形", "the file has no graphics"), info.Close())
+	}
+	out[0].close = info.Close
+	return out, nil
 }

@@ -24,6 +24,7 @@ type commands struct {
 	Serve    serveCommand    `cmd:"" help:"对外服务（需 DATABASE_URL）/ serve (needs DATABASE_URL)."`
 	Migrate  migrateCommand  `cmd:"" help:"建立或升级数据库结构 / create or upgrade the database schema."`
 	Worker   workerCommand   `cmd:"" help:"处理交付与审批的工作进程 / work on deliveries and decisions."`
+	Dropbox  dropboxCommand  `cmd:"" help:"看守投递箱（文件夹或 S3），自动接收交付 / watch a drop box (folder or S3) and receive deliveries."`
 	Ingest   ingestCommand   `cmd:"" help:"交付入库并发布 / load a delivery and release it."`
 	Delivery deliveryCommand `cmd:"" help:"交付：列出、报告、审批、撤回 / deliveries: list, report, decide."`
 	Profile  profileCommand  `cmd:"" help:"图层标准：列出、检查 / layer standards: list, check."`

@@ -20,7 +20,6 @@ var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 const (
 	defaultEndpoint = "s3.amazonaws.com"
 	maxPrefix       = 512 // bytes; a key has at most 1,024
-	attempts        = 4   // of one request
 )
 
 // Bucket is a place in S3: a connected client, a bucket, and a prefix of keys that
@@ -84,7 +83,7 @@ func Connect(rawURL string, config Config) (Bucket, error) {
 		Transport:    config.Transport,
 		Region:       query.Get("region"),
 		BucketLookup: lookup,
-		MaxRetries:   attempts,
+		MaxRetries:   config.withDefaults().retries,
 	})
 	if err != nil {
 		return Bucket{}, problem.Wrap(err, problem.Invalid, "depot-url", "s3", "参数 endpoint 不合规则", "the parameter endpoint is malformed")

@@ -82,6 +82,8 @@ type Config struct {
 	Credentials Credentials       // of S3
 	Transport   http.RoundTripper // of S3; nil for the client's own
 	PartSize    int64             // bytes of a part of an S3 upload and of memory for each Append; at least 5 MiB, default 8 MiB
+
+	retries int // of a request to S3; 4
 }
 
 // Credentials are the access keys of S3. Printing or logging them shows nothing.
@@ -105,6 +107,7 @@ const (
 	minPart         = 5 << 20 // S3: every part but the last
 	maxParts        = 10000   // S3: part numbers
 	maxList         = 100000
+	defaultRetries  = 4
 )
 
 func (c Config) withDefaults() Config {
@@ -116,6 +119,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MinFree == 0 {
 		c.MinFree = defaultMinFree
+	}
+	if c.retries <= 0 {
+		c.retries = defaultRetries
 	}
 	if c.PartSize <= 0 {
 		c.PartSize = defaultPart

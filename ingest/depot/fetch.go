@@ -72,7 +72,7 @@ func (s *S3) download(ctx context.Context, o object, l *ledger, w io.Writer) err
 			try = 1
 		}
 		var write writeError
-		if n < l.Size && (try >= attempts || ctx.Err() != nil || errors.As(err, &write) || isMissing(err)) {
+		if n < l.Size && (try >= s.config.retries || ctx.Err() != nil || errors.As(err, &write) || isMissing(err)) {
 			return cmp.Or(ctx.Err(), err, io.ErrUnexpectedEOF)
 		}
 		if n < l.Size {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -181,6 +182,8 @@ func TestTwoAppends(t *testing.T) {
 		const name = "5/图斑.gpkg"
 		s := open(t, Config{PartSize: 100})
 		must(t, s.Begin(t.Context(), name))
+		_, err := s.Append(t.Context(), name, 0, bytes.NewReader(sample(120)), 0)
+		must(t, err)
 		slow := &slowReader{data: make(chan []byte)}
 		type result struct {
 			size int64
@@ -188,22 +191,22 @@ func TestTwoAppends(t *testing.T) {
 		}
 		first := make(chan result)
 		go func() {
-			size, err := s.Append(t.Context(), name, 0, slow, 0)
+			size, err := s.Append(t.Context(), name, 120, slow, 0)
 			first <- result{size, err}
 		}()
 		slow.data <- sample(50)
 		slow.data <- sample(1) // the 50 are read by then
-		size, err := open(t, Config{PartSize: 100}).Append(t.Context(), name, 0, bytes.NewReader(sample(330)), 0)
+		size, err := open(t, Config{PartSize: 100}).Append(t.Context(), name, 120, bytes.NewReader(sample(330)), 0)
 		slow.data <- sample(400)
 		close(slow.data)
 		one := <-first
 		if (err == nil) == (one.err == nil) {
 			t.Fatalf("first %d, %v; second %d, %v", one.size, one.err, size, err)
 		}
-		want := sample(330)
+		want := append(sample(120), sample(330)...)
 		if err != nil {
 			wantCode(t, err, "depot-busy")
-			want = append(append(sample(50), sample(1)...), sample(400)...)
+			want = slices.Concat(sample(120), sample(50), sample(1), sample(400))
 			size = one.size
 		} else {
 			wantCode(t, one.err, "depot-busy")

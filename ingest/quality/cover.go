@@ -220,10 +220,10 @@ func (c *checker) tellUncovered(ctx context.Context, r *rule, parent [2]string, 
 		if err := s.parse(ewkb); err != nil {
 			return fmt.Errorf("put together what is not covered: %w", err)
 		}
-		area, width := s.thick(tolerance)
+		area, wide := s.thick(tolerance)
 		if area > least && c.found(r) {
-			c.tell(r, 0, "gap", "", &place, fmt.Sprintf("有 %.2f 平方米没有被任何行覆盖，平均宽 %.3f 米", area, width),
-				fmt.Sprintf("%.2f m² are covered by no row, %.3f m wide on average", area, width))
+			c.tell(r, 0, "gap", "", &place, fmt.Sprintf("有 %.2f 平方米没有被任何行覆盖，平均宽 %.3f 米", area, wide),
+				fmt.Sprintf("%.2f m² are covered by no row, %.3f m wide on average", area, wide))
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -352,10 +352,10 @@ func (c *checker) tellSpillingOf(ctx context.Context, r *rule, of []deficit, par
 		if err := s.parse(ewkb); err != nil {
 			return fmt.Errorf("find what is outside: %w", err)
 		}
-		area, width := s.thick(tolerance)
+		area, wide := s.thick(tolerance)
 		if area > least && c.found(r) {
-			c.tell(r, fid, "not-contained", "", &place, fmt.Sprintf("有 %.2f 平方米在 %s 之外，平均宽 %.3f 米", area, dataset, width),
-				fmt.Sprintf("%.2f m² lie outside %s, %.3f m wide on average", area, dataset, width))
+			c.tell(r, fid, "not-contained", "", &place, fmt.Sprintf("有 %.2f 平方米在 %s 之外，平均宽 %.3f 米", area, dataset, wide),
+				fmt.Sprintf("%.2f m² lie outside %s, %.3f m wide on average", area, dataset, wide))
 		}
 	}
 	if err := rows.Err(); err != nil {

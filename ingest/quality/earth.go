@@ -39,3 +39,13 @@ func authalic(lat float64) float64 {
 func drift(length, lat float64) float64 {
 	return length * length * math.Tan(math.Min(math.Abs(lat), 80)*radians) / (8 * earthRadius)
 }
+
+// width is that of a rectangle with the area and the perimeter given, in metres:
+// the mean width of what is long and thin.
+func width(area, round float64) float64 {
+	half := round / 2
+	if d := half*half - 4*area; d > 0 {
+		return 2 * area / (half + math.Sqrt(d))
+	}
+	return half / 2
+}

@@ -266,10 +266,10 @@ func joined(chains []chain, least, tolerance float64) []cycle {
 // tellGap compares a gap with all rows around it, for others may lie in it, and
 // tells what is left of it.
 func (c *checker) tellGap(ctx context.Context, r *rule, g *cycle, tolerance, least float64) error {
-	area, width, place := g.twice/2, g.twice/g.round, g.at
+	area, wide, place := g.twice/2, width(g.twice/2, g.round), g.at
 	islands := true
 	if r.kept < c.o.MaxFindings && g.xy != nil {
-		ok, err := c.compareGap(ctx, g, tolerance, &area, &width, &place)
+		ok, err := c.compareGap(ctx, g, tolerance, &area, &wide, &place)
 		if err != nil {
 			return fmt.Errorf("compare a gap with the rows around it: %w", err)
 		}
@@ -281,7 +281,7 @@ func (c *checker) tellGap(ctx context.Context, r *rule, g *cycle, tolerance, lea
 	if !c.found(r) {
 		return nil
 	}
-	zh, en := fmt.Sprintf("旁边有 %.2f 平方米的缝隙没有被任何行覆盖，平均宽 %.3f 米", area, width), fmt.Sprintf("beside this row %.2f m² are covered by no row, %.3f m wide on average", area, width)
+	zh, en := fmt.Sprintf("旁边有 %.2f 平方米的缝隙没有被任何行覆盖，平均宽 %.3f 米", area, wide), fmt.Sprintf("beside this row %.2f m² are covered by no row, %.3f m wide on average", area, wide)
 	if islands {
 		zh, en = zh+"（其中的孤岛未扣除）", en+" (islands within included)"
 	}
@@ -289,7 +289,7 @@ func (c *checker) tellGap(ctx context.Context, r *rule, g *cycle, tolerance, lea
 	return nil
 }
 
-func (c *checker) compareGap(ctx context.Context, g *cycle, tolerance float64, area, width *float64, place *[2]float64) (bool, error) {
+func (c *checker) compareGap(ctx context.Context, g *cycle, tolerance float64, area, wide *float64, place *[2]float64) (bool, error) {
 	xy := append(slices.Clone(g.xy), g.xy[0], g.xy[1])
 	if len(xy) < 8 {
 		return false, nil
@@ -319,7 +319,7 @@ func (c *checker) compareGap(ctx context.Context, g *cycle, tolerance float64, a
 	if err := s.parse(back); err != nil {
 		return false, err
 	}
-	*area, *width = s.thick(tolerance)
+	*area, *wide = s.thick(tolerance)
 	*place = at
 	return true, nil
 }

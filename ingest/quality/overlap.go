@@ -116,7 +116,7 @@ func (c *checker) findPairs(ctx context.Context) error {
 		}
 	}
 	slices.SortFunc(c.pairs.all, comparePairs)
-	c.pairs.full = count.Load() > mostPairs
+	c.pairs.full = count.Load() > mostPairs || c.tiles.cut.Load()
 	c.pairs.known = true
 	return nil
 }
@@ -338,14 +338,14 @@ func (c *checker) tellOverlaps(ctx context.Context, r *rule, tolerance, least fl
 				rows.Close()
 				return fmt.Errorf("intersect: %w", err)
 			}
-			sum, width := s.thick(tolerance)
+			sum, wide := s.thick(tolerance)
 			if sum <= least || !c.found(r) {
 				continue
 			}
 			zh, en := c.name(b, a)
 			c.tell(r, a, "overlap", "", &place,
-				fmt.Sprintf("与%s重叠 %.2f 平方米，平均宽 %.3f 米", zh, sum, width),
-				fmt.Sprintf("overlaps %s by %.2f m², %.3f m wide on average", en, sum, width))
+				fmt.Sprintf("与%s重叠 %.2f 平方米，平均宽 %.3f 米", zh, sum, wide),
+				fmt.Sprintf("overlaps %s by %.2f m², %.3f m wide on average", en, sum, wide))
 		}
 		if err := rows.Err(); err != nil {
 			return fmt.Errorf("intersect: %w", err)
@@ -356,7 +356,7 @@ func (c *checker) tellOverlaps(ctx context.Context, r *rule, tolerance, least fl
 
 // thick is the area in square metres of those polygons of the shape that are
 // wider than the tolerance, and the mean width of the widest.
-func (s *shape) thick(tolerance float64) (sum, width float64) {
+func (s *shape) thick(tolerance float64) (sum, wide float64) {
 	lat := (s.box.y0 + s.box.y1) / 2
 	kx, ky := scale(lat)
 	for i := 0; i < len(s.paths); {
@@ -370,10 +370,10 @@ func (s *shape) thick(tolerance float64) (sum, width float64) {
 		}
 		i += len(one.paths)
 		area, _ := one.surface()
-		if w := 2 * area / round; w > tolerance+drift(longest, lat) {
+		if w := width(area, round); w > tolerance+drift(longest, lat) {
 			sum += area
-			width = max(width, w)
+			wide = max(wide, w)
 		}
 	}
-	return sum, width
+	return sum, wide
 }

@@ -65,6 +65,8 @@ type Options struct {
 	TempDir string
 	// Workers judge tiles at a time. Default GOMAXPROCS, at most 4.
 	Workers int
+
+	tileBytes float64 // of a tile; 0 is the constant
 }
 
 // Summary is what became of each rule, in the order of the profile.
@@ -118,9 +120,9 @@ type checker struct {
 // defaultKept is how many findings of a rule are emitted.
 const defaultKept = 10_000
 
-// Check applies the rules of the profile and emits what they find, by rule and
-// within a rule by row; emit is called by the calling goroutine. Row-wise rules
-// are emitted while the layer is read. It makes temporary tables that end with the
+// Check applies the rules of the profile and emits what they find, on the calling
+// goroutine: first what is seen in single rows, in the order of the table, then
+// what is seen among several, by rule and row. It makes temporary tables that end with the
 // transaction, and changes nothing else. A rule it cannot apply is skipped with
 // the reason; parameters it cannot understand are a *problem.Error. Any other
 // error is the platform's, and leaves the transaction failed.
@@ -154,6 +156,9 @@ func (c *checker) defaults() {
 	}
 	if c.o.Workers <= 0 {
 		c.o.Workers = min(runtime.GOMAXPROCS(0), 4)
+	}
+	if c.o.tileBytes == 0 {
+		c.o.tileBytes = tileBytes
 	}
 	if c.o.Today.IsZero() {
 		c.o.Today = time.Now()

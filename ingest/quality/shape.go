@@ -231,5 +231,5 @@ func (s *shape) surface() (area, bound float64) {
 		area += sum
 	}
 	// A segment of a circle fills two thirds of its box; the rest is margin.
-	return area, bound + 1e-9*area + 1e-5
+	return area, bound + 1e-9*area + 2e-4
 }

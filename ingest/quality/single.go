@@ -109,17 +109,17 @@ func (c *checker) vertices(s *scan, r *rule) (func(context.Context) error, error
 		}
 		v := w.shape.look(near, cos)
 		if v.same > 0 && c.found(r) {
-			c.tell(r, w.fid, "duplicate-vertex", "", &v.sameAt, fmt.Sprintf("有 %d 个重复的节点", v.same), fmt.Sprintf("has %d repeated positions", v.same))
+			c.tell(r, w.fid, "duplicate-vertex", "", &v.sameAt, fmt.Sprintf("有 %d 个重复的节点", v.same), fmt.Sprintf("repeated positions: %d", v.same))
 		}
 		if v.close > 0 && c.found(r) {
 			c.tell(r, w.fid, "vertex-close", "", &v.closeAt,
 				fmt.Sprintf("有 %d 处相邻节点间距小于 %g 米，最小 %.4f 米", v.close, near, v.closest),
-				fmt.Sprintf("has %d pairs of consecutive positions closer than %g m, the closest %.4f m", v.close, near, v.closest))
+				fmt.Sprintf("consecutive positions closer than %[2]g m: %[1]d, the closest %.4[3]f m", v.close, near, v.closest))
 		}
 		if v.spikes > 0 && c.found(r) {
 			angle := math.Acos(min(1, v.sharpest)) / radians
 			c.tell(r, w.fid, "spike", "", &v.spikeAt, fmt.Sprintf("有 %d 个尖角，最小角 %.2f 度", v.spikes, angle),
-				fmt.Sprintf("has %d spikes, the sharpest of %.2f degrees", v.spikes, angle))
+				fmt.Sprintf("spikes: %d, the sharpest of %.2f degrees", v.spikes, angle))
 		}
 		return nil
 	})

@@ -1,8 +1,8 @@
 package quality
 
 import (
+	"encoding/binary"
 	"fmt"
-	"io"
 	"os"
 )
 
@@ -51,21 +51,55 @@ func (s *spill) write(n int, p []byte) error {
 	return nil
 }
 
-// read appends the whole bucket to dst[:0]; what it held stays.
-func (s *spill) read(n int, dst []byte) ([]byte, error) {
+// each gives the content of a bucket block by block; what it gives is valid
+// during the call.
+func (s *spill) each(n int, f func(block []byte) error) error {
 	b := &s.buckets[n]
-	if int64(cap(dst)) < b.size {
-		dst = make([]byte, 0, b.size)
-	}
-	dst = dst[:0]
+	block := make([]byte, spillBlock)
 	for _, at := range b.blocks {
-		k := len(dst)
-		dst = dst[:k+spillBlock]
-		if _, err := io.ReadFull(io.NewSectionReader(s.f, at, spillBlock), dst[k:]); err != nil {
-			return nil, fmt.Errorf("read the spill file: %w", err)
+		if _, err := s.f.ReadAt(block, at); err != nil {
+			return fmt.Errorf("read the spill file: %w", err)
+		}
+		if err := f(block); err != nil {
+			return err
 		}
 	}
-	return append(dst, b.buf...), nil
+	return f(b.buf)
+}
+
+// records gives the records of a bucket of areas (appendArea), which say how long
+// they are.
+func (s *spill) records(n int, f func(record []byte) error) error {
+	var part []byte // of a record that goes on in the next block
+	return s.each(n, func(block []byte) error {
+		for len(block) > 0 {
+			size := 16
+			head := block
+			if len(part) > 0 {
+				head = part
+			}
+			if len(head) >= 16 {
+				size = int(binary.LittleEndian.Uint32(head[12:]))
+			}
+			if len(part) == 0 && len(block) >= size && len(block) >= 16 {
+				if err := f(block[:size]); err != nil {
+					return err
+				}
+				block = block[size:]
+				continue
+			}
+			k := min(size-len(part), len(block))
+			part = append(part, block[:k]...)
+			block = block[k:]
+			if len(part) >= 16 && len(part) == int(binary.LittleEndian.Uint32(part[12:])) {
+				if err := f(part); err != nil {
+					return err
+				}
+				part = part[:0]
+			}
+		}
+		return nil
+	})
 }
 
 // drop forgets a bucket whose content was moved.

@@ -9,7 +9,9 @@ import (
 // The sizes of tiles, in bytes of their rows.
 const (
 	tileBytes = 2 << 20
-	tileMost  = 4 * tileBytes // one larger is divided
+	// mostLoaded bounds what is loaded of a tile. One that is larger is divided, but
+	// for rows that all lie in one place.
+	mostLoaded = 12 << 20
 
 	// reversedBit marks a ring in the count of its positions, unionBit a union in
 	// the count of rings.
@@ -152,18 +154,29 @@ type tile struct {
 	rings  []ring
 	xy     []float64
 	chunks []box
-	raw    []byte
 }
 
 // chunkSize is how many edges share a bound.
 const chunkSize = 16
+
+// recordHead is the length of what stands before the rings of a record: fid, how
+// many rings, how many bytes, bounds.
+const recordHead = 48
+
+// recordBox is the bounds of the whole row, however it was thinned.
+func recordBox(record []byte) box {
+	at := func(i int) float64 {
+		return math.Float64frombits(binary.LittleEndian.Uint64(record[16+8*i:]))
+	}
+	return box{at(0), at(1), at(2), at(3)}
+}
 
 // appendArea appends the polygons of a shape as a record. When b is given, runs
 // of positions that lie on one side of it are thinned to their ends: what the
 // row covers within b stays the same, and so does each edge with an end in b.
 func appendArea(dst []byte, fid int64, s *shape, union bool, b *box) []byte {
 	start := len(dst)
-	dst = append(dst, make([]byte, 16)...)
+	dst = append(dst, make([]byte, recordHead)...)
 	rings := uint32(0)
 	for _, p := range s.paths {
 		if p.kind < shellPath {
@@ -199,6 +212,9 @@ func appendArea(dst []byte, fid int64, s *shape, union bool, b *box) []byte {
 	binary.LittleEndian.PutUint64(dst[start:], uint64(fid))
 	binary.LittleEndian.PutUint32(dst[start+8:], rings)
 	binary.LittleEndian.PutUint32(dst[start+12:], uint32(len(dst)-start))
+	for i, v := range [4]float64{s.box.x0, s.box.y0, s.box.x1, s.box.y1} {
+		binary.LittleEndian.PutUint64(dst[start+16+8*i:], math.Float64bits(v))
+	}
 	return dst
 }
 
@@ -218,26 +234,22 @@ func (b *box) outside(x, y float64) uint8 {
 	return o
 }
 
-// load takes a bucket apart. Rows of dirty that are not unions are left out.
+// load takes a bucket apart, as far as mostLoaded. Rows of dirty that are not unions are left out.
 func (t *tile) load(s *spill, n int, b box, dirty map[int64]bool) error {
-	raw, err := s.read(n, t.raw)
-	if err != nil {
-		return err
-	}
-	t.raw = raw
 	t.box = b
 	t.areas, t.rings, t.xy, t.chunks = t.areas[:0], t.rings[:0], t.xy[:0], t.chunks[:0]
-	for len(raw) > 0 {
-		fid := int64(binary.LittleEndian.Uint64(raw))
-		rings := binary.LittleEndian.Uint32(raw[8:])
-		size := binary.LittleEndian.Uint32(raw[12:])
-		record := raw[16:size]
-		raw = raw[size:]
-		union := rings&unionBit != 0
-		if !union && dirty[fid] {
-			continue
+	most := mostLoaded
+	return s.records(n, func(record []byte) error {
+		if most -= len(record); most < 0 && len(t.areas) > 0 {
+			return nil
 		}
-		a := area{fid: fid, box: emptyBox(), union: union}
+		fid := int64(binary.LittleEndian.Uint64(record))
+		rings := binary.LittleEndian.Uint32(record[8:])
+		a := area{fid: fid, box: recordBox(record), union: rings&unionBit != 0}
+		record = record[recordHead:]
+		if !a.union && dirty[fid] {
+			return nil
+		}
 		a.rings[0] = int32(len(t.rings))
 		for range rings &^ unionBit {
 			n := binary.LittleEndian.Uint32(record)
@@ -252,7 +264,6 @@ func (t *tile) load(s *spill, n int, b box, dirty map[int64]bool) error {
 				y := math.Float64frombits(binary.LittleEndian.Uint64(record[8:]))
 				record = record[16:]
 				t.xy = append(t.xy, x, y)
-				a.box.add(x, y)
 			}
 			r.to = int32(len(t.xy))
 			xy := t.xy[r.from:r.to]
@@ -271,6 +282,6 @@ func (t *tile) load(s *spill, n int, b box, dirty map[int64]bool) error {
 		}
 		a.rings[1] = int32(len(t.rings))
 		t.areas = append(t.areas, a)
-	}
-	return nil
+		return nil
+	})
 }

@@ -23,6 +23,7 @@ type tiles struct {
 	found  []int
 	whole  box // of the layer
 	count  int64
+	cut    atomic.Bool // a tile had too many rows, all in one place
 }
 
 // sampled is how many rows the tiling is made from.
@@ -71,7 +72,7 @@ func (t *tiles) plan(ctx context.Context) error {
 		if err := rows.Scan(&s.xy[0], &s.xy[1], &s.weight); err != nil {
 			return fmt.Errorf("sample the rows: %w", err)
 		}
-		s.weight = math.Min(s.weight, tileBytes) / part
+		s.weight = math.Min(s.weight, t.c.o.tileBytes) / part
 		t.lat += s.xy[1]
 		samples = append(samples, s)
 	}
@@ -81,7 +82,7 @@ func (t *tiles) plan(ctx context.Context) error {
 	if len(samples) > 0 {
 		t.lat /= float64(len(samples))
 	}
-	t.tiling = newTiling(wholePlane(), samples, tileBytes)
+	t.tiling = newTiling(wholePlane(), samples, t.c.o.tileBytes)
 	return nil
 }
 
@@ -115,37 +116,38 @@ func (t *tiles) put(fid int64, s *shape, union bool) error {
 	return nil
 }
 
+// mostAge bounds how often a tile is divided: rows that all lie over each other
+// are in every part.
+const mostAge = 4
+
 // settle divides the tiles that came out too large, for the sample did not show
 // what lies there.
 func (t *tiles) settle() error {
-	var raw []byte
 	var s shape
+	age := make([]int, len(t.tiling.tiles))
 	for n := 0; n < len(t.tiling.tiles); n++ {
-		if t.spill.buckets[n].size <= tileMost || t.spill.buckets[n].size > 64*tileMost {
+		if float64(t.spill.buckets[n].size) <= 4*t.c.o.tileBytes || age[n] >= mostAge {
 			continue
 		}
-		var err error
-		if raw, err = t.spill.read(n, raw); err != nil {
+		var samples []sample
+		err := t.spill.records(n, func(b []byte) error {
+			s.record(b)
+			samples = s.sampled(samples, t.tiling.tiles[n])
+			return nil
+		})
+		if err != nil {
 			return err
 		}
-		var samples []sample
-		for b := raw; len(b) > 0; {
-			var size int
-			_, _, size = s.record(b)
-			samples = append(samples, sample{[2]float64{(s.box.x0 + s.box.x1) / 2, (s.box.y0 + s.box.y1) / 2}, float64(size)})
-			b = b[size:]
-		}
 		from := len(t.tiling.tiles)
-		if !t.tiling.split(n, samples, tileBytes) {
+		if !t.tiling.split(n, samples, t.c.o.tileBytes) {
 			continue
 		}
 		for range t.tiling.tiles[from:] {
 			t.spill.add()
+			age = append(age, age[n]+1)
 		}
-		t.spill.drop(n)
-		for b := raw; len(b) > 0; {
-			fid, union, size := s.record(b)
-			b = b[size:]
+		err = t.spill.records(n, func(b []byte) error {
+			fid, union := s.record(b)
 			t.found = t.tiling.find(t.found[:0], s.box.grow(t.margin, t.margin))
 			for _, k := range t.found {
 				if k < from {
@@ -157,9 +159,29 @@ func (t *tiles) settle() error {
 					return err
 				}
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
+		t.spill.drop(n)
 	}
 	return nil
+}
+
+// sampleStep is how many positions of a row make one sample.
+const sampleStep = 256
+
+// sampled appends the weight of a row, where its positions are, if in the tile.
+func (s *shape) sampled(dst []sample, tile box) []sample {
+	for i := 0; i < len(s.xy); i += 2 * sampleStep {
+		n := min(sampleStep, (len(s.xy)-i)/2)
+		m := i + n/2*2
+		if x, y := s.xy[m], s.xy[m+1]; x > tile.x0 && x < tile.x1 && y > tile.y0 && y < tile.y1 {
+			dst = append(dst, sample{[2]float64{x, y}, 16 * float64(n+2)})
+		}
+	}
+	return dst
 }
 
 // split divides a tile; its number is not used afterwards. False: it cannot be.
@@ -181,13 +203,12 @@ func (t *tiling) split(tile int, s []sample, weight float64) bool {
 	return false
 }
 
-// record takes a record of a tile back into a shape, and returns how long it is.
-func (s *shape) record(b []byte) (fid int64, union bool, size int) {
-	s.xy, s.paths, s.parts, s.box = s.xy[:0], s.paths[:0], 0, emptyBox()
+// record takes a record of a tile back into a shape.
+func (s *shape) record(b []byte) (fid int64, union bool) {
+	s.xy, s.paths, s.parts, s.box = s.xy[:0], s.paths[:0], 0, recordBox(b)
 	fid = int64(binary.LittleEndian.Uint64(b))
 	rings := binary.LittleEndian.Uint32(b[8:])
-	size = int(binary.LittleEndian.Uint32(b[12:]))
-	b = b[16:]
+	b = b[recordHead:]
 	for range rings &^ unionBit {
 		n := binary.LittleEndian.Uint32(b)
 		b = b[4:]
@@ -197,11 +218,10 @@ func (s *shape) record(b []byte) (fid int64, union bool, size int) {
 			y := math.Float64frombits(binary.LittleEndian.Uint64(b[8:]))
 			b = b[16:]
 			s.xy = append(s.xy, x, y)
-			s.box.add(x, y)
 		}
 		s.paths = append(s.paths, path{from: from, to: len(s.xy), kind: shellPath, signed: true, reversed: n&reversedBit != 0})
 	}
-	return fid, rings&unionBit != 0, size
+	return fid, rings&unionBit != 0
 }
 
 // each judges all tiles, several at a time: f is called by one goroutine for each
@@ -227,6 +247,9 @@ func (t *tiles) both(ctx context.Context, other *tiles, dirty map[int64]bool, f 
 				}
 				if t.spill.buckets[n].size == 0 && (other == nil || other.spill.buckets[n].size == 0) {
 					continue
+				}
+				if t.spill.buckets[n].size > mostLoaded {
+					t.cut.Store(true)
 				}
 				if err := one.load(t.spill, n, t.tiling.tiles[n], dirty); err != nil {
 					return err

@@ -296,8 +296,15 @@ func (t *tracer) walk(a *tile, from int32, done []bool, enters bool) {
 			break
 		}
 		done[e] = true
-		t.add(&c, o, a.areas[o.row].fid)
-		if e = t.next[e]; e < 0 || e == from {
+		t.add(&c, o.from, o.to)
+		c.fid = min(c.fid, a.areas[o.row].fid)
+		if e = t.next[e]; e < 0 {
+			break
+		}
+		if n := t.open[e].from; n != o.to { // across the corner, where it was snapped
+			t.add(&c, o.to, n)
+		}
+		if e == from {
 			break
 		}
 	}
@@ -321,10 +328,10 @@ func (t *tracer) key(e int32) [4]float64 {
 	return [4]float64{t.corners[2*o.from], t.corners[2*o.from+1], t.corners[2*o.to], t.corners[2*o.to+1]}
 }
 
-// add counts an edge.
-func (t *tracer) add(c *cycle, o *openEdge, fid int64) {
-	x0, y0 := t.corners[2*o.from], t.corners[2*o.from+1]
-	x1, y1 := t.corners[2*o.to], t.corners[2*o.to+1]
+// add counts a way from one corner to another.
+func (t *tracer) add(c *cycle, from, to int32) {
+	x0, y0 := t.corners[2*from], t.corners[2*from+1]
+	x1, y1 := t.corners[2*to], t.corners[2*to+1]
 	q0, q1 := authalic(y0)-t.q, authalic(y1)-t.q
 	c.twice += ((x0-t.lon)*q1 - (x1-t.lon)*q0) * radians
 	dx, dy := (x1-x0)*t.kx, (y1-y0)*t.ky
@@ -333,7 +340,6 @@ func (t *tracer) add(c *cycle, o *openEdge, fid int64) {
 	if d > c.longest {
 		c.longest, c.at = d, [2]float64{(x0 + x1) / 2, (y0 + y1) / 2}
 	}
-	c.fid = min(c.fid, fid)
 	t.work = append(t.work, x1, y1)
 }
 
@@ -349,5 +355,5 @@ func (t *tracer) keep() []float64 {
 // small nor thin. The gaps that noise leaves between corners that were snapped
 // do not close, and are lost in the tolerance.
 func (c *cycle) significant(least, tolerance, lat float64) bool {
-	return c.twice/2 > least && c.twice/c.round > tolerance+drift(c.longest, lat)
+	return c.twice/2 > least && width(c.twice/2, c.round) > tolerance+drift(c.longest, lat)
 }

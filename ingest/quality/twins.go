@@ -36,17 +36,18 @@ func (t *twins) groups() ([][]int64, error) {
 		hash uint64
 		fid  int64
 	}
-	var raw []byte
 	var all []hashed
 	var out [][]int64
 	for n := range t.spill.buckets {
-		var err error
-		if raw, err = t.spill.read(n, raw); err != nil {
-			return nil, err
-		}
 		all = all[:0]
-		for b := raw; len(b) > 0; b = b[16:] {
-			all = append(all, hashed{binary.LittleEndian.Uint64(b), int64(binary.LittleEndian.Uint64(b[8:]))})
+		err := t.spill.each(n, func(b []byte) error { // a block holds whole records
+			for ; len(b) > 0; b = b[16:] {
+				all = append(all, hashed{binary.LittleEndian.Uint64(b), int64(binary.LittleEndian.Uint64(b[8:]))})
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
 		}
 		slices.SortFunc(all, func(a, b hashed) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.fid, b.fid)) })
 		for i := 0; i < len(all); {

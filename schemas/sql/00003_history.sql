@@ -128,6 +128,7 @@ ALTER TABLE changde.deliveries
     ADD COLUMN transformation jsonb,
     ADD COLUMN priority      smallint NOT NULL DEFAULT 2 CHECK (priority BETWEEN 1 AND 4),
     ADD COLUMN cancelled     boolean NOT NULL DEFAULT false;
+CREATE UNIQUE INDEX deliveries_parcel_idx ON changde.deliveries ((request->>'parcel')) WHERE parent IS NULL;
 COMMENT ON COLUMN changde.deliveries.state IS 'receiving 接收中，received 已接收，inspected 已探查，loading 入库中，staged 已入暂存表，checked 已检查比对，awaiting 待审批，released 已发布，rejected 已退回，withdrawn 已撤回，failed 失败，split 已分为多个交付';
 COMMENT ON COLUMN changde.deliveries.confirm IS '变化超出常规（Q20），须人确认';
 COMMENT ON COLUMN changde.deliveries.transformation IS '所用坐标转换的标识与检核点残差，不含参数';

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+	keys "github.com/minio/minio-go/v7/pkg/credentials"
+
+	"changde/ingest"
+	"changde/ingest/dropbox"
+	"changde/postgis"
+	"changde/problem"
+	"changde/schemas"
+)
+
+type dropboxCommand struct {
+	Box   string `arg:"" help:"投递箱：文件夹，或 s3://桶/前缀?endpoint=… / the box: a folder, or s3://bucket/prefix?endpoint=…."`
+	Rules string `name:"rules" placeholder:"FILE" help:"各单位的规则（JSON）/ rules of the senders (JSON)."`
+}
+
+// Run watches a drop box and receives what senders leave in it, until a signal.
+func (c *dropboxCommand) Run(ctx context.Context, s *settings, out *streams) error {
+	if s.Database == "" || s.Depot == "" {
+		return problem.New(problem.Invalid, "dropbox-settings", "DATABASE_URL, --depot",
+			"dropbox 需要 DATABASE_URL 与 --depot", "dropbox needs DATABASE_URL and --depot")
+	}
+	log := s.logger(out)
+	rules, err := readRules(c.Rules)
+	if err != nil {
+		return err
+	}
+	box, done, err := openBox(c.Box, log)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := schemas.Migrate(ctx, s.Database); err != nil {
+		return err
+	}
+	pool, err := postgis.Open(ctx, postgis.Config{URL: s.Database, MaxConns: 4, ApplicationName: "changde dropbox"})
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	config, err := s.ingestConfig(pool, s.Depot, log)
+	if err != nil {
+		return err
+	}
+	i := ingest.New(pool, config)
+	fmt.Fprintf(out.out, "正在看守投递箱 / watching %s\n", boxName(c.Box))
+	return dropbox.Watch(ctx, box, rules, func(ctx context.Context, p dropbox.Parcel) (int64, error) {
+		return receiveParcel(ctx, i, p)
+	}, dropbox.Config{Log: log})
+}
+
+// receiveParcel makes a delivery of a parcel. The folder it was left in says who
+// sent it.
+func receiveParcel(ctx context.Context, i *ingest.Ingester, p dropbox.Parcel) (int64, error) {
+	r := ingest.Request{Sender: p.Sender}
+	if rule := p.Rule; rule != nil {
+		r.Dataset, r.Encoding, r.Policy = rule.Dataset, rule.Encoding, ingest.Policy(rule.Invalid)
+		r.Settings.Profile = rule.Profile
+		if rule.Layer != "" {
+			r.Layers = []string{rule.Layer}
+		}
+		if code, err := strconv.Atoi(strings.TrimPrefix(strings.ToUpper(rule.CRS), "EPSG:")); err == nil {
+			r.EPSG = code
+		} else {
+			r.CRS = rule.CRS
+		}
+	}
+	return i.ReceiveFiles(ctx, r, p.Paths, p.ID, ingest.Decider{Actor: "dropbox:" + p.Sender, Organisation: p.Sender, Contributor: true})
+}
+
+func readRules(path string) ([]dropbox.Rule, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, problem.Wrap(err, problem.Invalid, "rules-unreadable", path, "规则文件不可读", "the rules cannot be read")
+	}
+	var rules []dropbox.Rule
+	decoder := json.NewDecoder(strings.NewReader(string(data)))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&rules); err != nil {
+		return nil, problem.Wrap(err, problem.Invalid, "rules-invalid", path, "规则文件应为 JSON 数组："+err.Error(), "the rules must be a JSON array: "+err.Error())
+	}
+	return rules, dropbox.CheckRules(rules)
+}
+
+// boxName is the box without what may be secret in its address.
+func boxName(box string) string {
+	name, _, _ := strings.Cut(box, "?")
+	return name
+}
+
+func openBox(box string, log *slog.Logger) (dropbox.Box, func(), error) {
+	config := dropbox.Config{Log: log}
+	rest, s3 := strings.CutPrefix(box, "s3://")
+	if !s3 {
+		folder, err := dropbox.OpenFolder(box, config)
+		if err != nil {
+			return nil, nil, err
+		}
+		return folder, func() { _ = folder.Close() }, nil
+	}
+	u, err := url.Parse("s3://" + rest)
+	if err != nil || u.Host == "" || u.User != nil {
+		return nil, nil, problem.New(problem.Invalid, "dropbox-url", boxName(box), "地址形如 s3://桶/前缀?endpoint=https://主机，密钥用环境变量", "write s3://bucket/prefix?endpoint=https://host, with the keys in the environment")
+	}
+	endpoint, err := url.Parse(u.Query().Get("endpoint"))
+	if err != nil || endpoint.Host == "" {
+		endpoint = &url.URL{Scheme: "https", Host: "s3.amazonaws.com"}
+	}
+	given := credentials()
+	client, err := minio.New(endpoint.Host, &minio.Options{
+		Creds: keys.NewStaticV4(given.AccessKey, given.SecretKey, given.SessionToken), Secure: endpoint.Scheme != "http", Region: u.Query().Get("region"),
+	})
+	if err != nil {
+		return nil, nil, errors.New("open the bucket: the address or the keys are not usable")
+	}
+	return dropbox.NewS3(client, u.Host, strings.Trim(u.Path, "/"), config), func() {}, nil
+}
