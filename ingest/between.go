@@ -46,6 +46,9 @@ func (i *Ingester) Between(ctx context.Context, d *catalog.Dataset, from, to *ca
 	out.Before.Rows, out.After.Rows = from.Rows, to.Rows
 	var list []ChangedFeature
 	err := pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SET LOCAL jit = off; SET LOCAL random_page_cost = 1.1"); err != nil {
+			return err
+		}
 		if err := s.match(ctx, tx); err != nil {
 			return err
 		}

@@ -117,7 +117,7 @@ func (s *sides) match(ctx context.Context, tx pgx.Tx) error {
 // whether the geometry moved. Rows that turn out to be the same are left out.
 // Geometries closer than a tenth of a millimetre are the same.
 func (s *sides) describe(ctx context.Context, tx pgx.Tx) error {
-	q := new(postgis.SQL).Raw(`CREATE TEMP TABLE changes ON COMMIT DROP AS SELECT * FROM (
+	q := new(postgis.SQL).Raw(`CREATE TEMP TABLE changes ON COMMIT DROP AS
 		SELECT p.a, p.b, CASE WHEN p.a IS NULL THEN 'added' WHEN p.b IS NULL THEN 'removed' ELSE 'changed' END AS kind,
 		CASE WHEN p.a IS NOT NULL AND p.b IS NOT NULL THEN array_remove(ARRAY[`)
 	for i, c := range s.columns {
@@ -129,10 +129,16 @@ func (s *sides) describe(ctx context.Context, tx pgx.Tx) error {
 	q.Raw(`]::text[], NULL) END AS fields,
 		CASE WHEN p.a IS NULL OR p.b IS NULL THEN true WHEN x.geom = y.geom THEN false
 			WHEN x.geom IS NULL OR y.geom IS NULL OR ST_NPoints(x.geom) <> ST_NPoints(y.geom) OR ST_IsEmpty(x.geom) OR ST_IsEmpty(y.geom) THEN true
+			WHEN ST_SnapToGrid(x.geom, 1e-9) = ST_SnapToGrid(y.geom, 1e-9) THEN false
 			ELSE ST_HausdorffDistance(x.geom, y.geom) > 1e-9 END AS moved
 		FROM pairs p LEFT JOIN `).Add(s.a).Raw(" x ON x.fid = p.a LEFT JOIN ").Add(s.b).
-		Raw(" y ON y.fid = p.b) c WHERE kind <> 'changed' OR moved OR fields <> '{}'")
+		Raw(" y ON y.fid = p.b")
 	if _, err := tx.Exec(ctx, q.String(), q.Args()...); err != nil {
+		return fmt.Errorf("describe changes: %w", err)
+	}
+	// As a condition of the join the comparison would mislead the planner about the
+	// cost of looking rows up.
+	if _, err := tx.Exec(ctx, "DELETE FROM changes WHERE kind = 'changed' AND NOT moved AND fields = '{}'"); err != nil {
 		return fmt.Errorf("describe changes: %w", err)
 	}
 	if _, err := tx.Exec(ctx, "ANALYZE changes"); err != nil {
@@ -368,6 +374,10 @@ func (l *loader) compare(ctx context.Context, tx pgx.Tx, b *base, id int64, stag
 		// Without a key and with other fields no row can be recognised.
 		d.Added, d.Removed = rows, b.rows
 		return d, nil
+	}
+	// The planner must know how many rows were staged, not what is in them.
+	if _, err := tx.Exec(ctx, new(postgis.SQL).Raw("ANALYZE ").Ident("content", staged).Raw(" (fid, hash)").String()); err != nil {
+		return nil, fmt.Errorf("analyse staged rows: %w", err)
 	}
 	switch s.comparer {
 	case Changes:

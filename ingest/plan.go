@@ -249,6 +249,10 @@ func (p *Plan) mapColumns(fields []layer.Field) error {
 				typ, conversion = std.Type, std.Type
 			}
 		}
+		if to, ok := p.settledType(name, typ); ok {
+			p.note(fmt.Sprintf("字段 %s 在文件中为 %s，按当前版的 %s 入库", name, typ, to), fmt.Sprintf("the field %s is %s in the file and is loaded as the current release's %s", name, typ, to))
+			typ, conversion = to, to
+		}
 		c := ColumnPlan{Field: f.Name, Column: columnName(name, n, taken), Type: typ.String()}
 		taken[strings.ToLower(c.Column)] = true
 		switch {
@@ -266,6 +270,22 @@ func (p *Plan) mapColumns(fields []layer.Field) error {
 		p.conversions = append(p.conversions, conversion)
 	}
 	return p.settings.checkColumns(p.columns)
+}
+
+// settledType is the type that a field has in the current release where the file
+// has another whose values fit: a format without types must not change those of
+// the dataset. In a full delivery every value must fit; in one of changes a row
+// that does not is refused.
+func (p *Plan) settledType(name string, typ layer.Type) (layer.Type, bool) {
+	for _, c := range p.settings.columns {
+		if c.Name != name || c.Type == typ {
+			continue
+		}
+		safe := typ == layer.Integer && (c.Type == layer.Real || c.Type == layer.Decimal || c.Type == layer.Text) ||
+			typ == layer.Real && c.Type == layer.Decimal || typ == layer.Date && c.Type == layer.Timestamp
+		return c.Type, safe || p.request.Mode != Full && convertible(typ, c.Type)
+	}
+	return typ, false
 }
 
 // columnName gives a field the name of its column: its own where PostgreSQL can

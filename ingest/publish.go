@@ -222,7 +222,7 @@ func readStaged(ctx context.Context, tx pgx.Tx, id int64) (*staged, error) {
 // longer the one the delivery was compared with, nothing is published.
 func (i *Ingester) publish(ctx context.Context, conn *pgxpool.Conn, id int64, by Decider) (release int, err error) {
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning"); err != nil {
+		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning; SET LOCAL jit = off; SET LOCAL random_page_cost = 1.1"); err != nil {
 			return err
 		}
 		v, err := readStaged(ctx, tx, id)
@@ -335,7 +335,7 @@ func (v *staged) change(ctx context.Context, tx pgx.Tx, b *base, revision int64)
 	for _, c := range v.columns {
 		q.Raw(", s.").Ident(c.Name)
 	}
-	q.Raw(", s.geom, s.span, s.hash, ").Int(revision).Raw(" FROM ").Add(list).Raw(" d JOIN ").Ident("content", v.relation).Raw(" s ON s.fid = d.row_number")
+	q.Raw(", s.geom, s.span, s.hash, ").Int(revision).Raw(" FROM ").Add(list).Raw(" d JOIN ").Ident("content", v.relation).Raw(" s ON s.fid = d.row_number ORDER BY 1")
 	if _, err := tx.Exec(ctx, q.String()); err != nil {
 		return fmt.Errorf("write changed rows: %w", err)
 	}

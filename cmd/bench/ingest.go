@@ -2,13 +2,16 @@ package main
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"changde/catalog"
@@ -23,12 +26,17 @@ func (b *bench) ingest(ctx context.Context) error {
 		return err
 	}
 	var ours, ogr, pgsql []time.Duration
-	for range b.runs {
-		d, err := timed(func() error { return b.release(ctx, shp) })
+	for n := range b.runs {
+		// A dataset of its own, or it would be compared with the run before.
+		dataset := fmt.Sprintf("first_%d", n)
+		d, err := timed(func() error { return b.release(ctx, dataset, shp, "") })
 		if err != nil {
 			return err
 		}
 		ours = append(ours, d)
+		if err := b.drop(ctx, dataset); err != nil {
+			return err
+		}
 		if _, err := exec.LookPath("ogr2ogr"); err == nil {
 			if d, err = timed(func() error { return b.ogr2ogr(ctx, shp) }); err != nil {
 				return err
@@ -45,15 +53,110 @@ func (b *bench) ingest(ctx context.Context) error {
 	what := "交付入库：检查、索引、发布 / delivery checked, indexed, released"
 	b.add(what, "ogr2ogr COPY -t_srs EPSG:4490, GIST", ours, ogr, 0.4)
 	b.add(what, fmt.Sprintf("shp2pgsql -D -s %d:4490 -I | psql", b.parcels.EPSG), ours, pgsql, 0.4)
-	return b.open(ctx)
+	if err := b.load(ctx); err != nil {
+		return err
+	}
+	if err := b.changes(ctx, shp, ours); err != nil {
+		return err
+	}
+	return b.rules(ctx, shp, ours)
 }
 
 // load releases the parcels once, unmeasured.
 func (b *bench) load(ctx context.Context) error {
-	if err := b.release(ctx, b.parcels.File); err != nil {
+	if err := b.release(ctx, "dltb", b.parcels.File, ""); err != nil {
 		return err
 	}
 	return b.open(ctx)
+}
+
+// changes delivers one row in a hundred, changed, as a differential delivery; and
+// all rows again, of which none changed.
+func (b *bench) changes(ctx context.Context, shp string, full []time.Duration) error {
+	var differential, same []time.Duration
+	for n := range b.runs {
+		path, err := b.hundredth(ctx, n)
+		if err != nil {
+			return err
+		}
+		i := ingest.New(b.pool, ingest.Config{City: b.city})
+		d, err := timed(func() error {
+			plan, err := i.Plan(ctx, ingest.Request{Files: []string{path}, Dataset: "dltb", Mode: ingest.Changes, Confirm: true})
+			if err != nil {
+				return err
+			}
+			report, err := i.Run(ctx, plan, nil)
+			if err == nil && (report.Refused > 0 || report.Difference.Changed == 0) {
+				return fmt.Errorf("the differential delivery changed %d rows and lost %d", report.Difference.Changed, report.Refused)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		differential = append(differential, d)
+		if d, err = timed(func() error { return b.release(ctx, "dltb", shp, "") }); err != nil {
+			return err
+		}
+		same = append(same, d)
+	}
+	b.add("差异交付 1 % / differential delivery of 1 %", "全量首次入库 / our first full load", differential, full, 0.05)
+	b.add("全量再交付，1 % 不同 / full delivery again, 1 % differs", "全量首次入库 / our first full load", same, full, 0)
+	return nil
+}
+
+// hundredth writes every hundredth parcel with another remark, as GeoJSON with a
+// change flag.
+func (b *bench) hundredth(ctx context.Context, run int) (string, error) {
+	path := filepath.Join(b.dir, fmt.Sprintf("changes_%d.geojson", run))
+	f, err := os.Create(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	rows, err := b.pool.Query(ctx, `SELECT json_build_object('type', 'Feature', 'geometry', ST_AsGeoJSON(geom, 12)::json,
+		'properties', to_jsonb(d) - 'fid' - 'rev' - 'geom' || jsonb_build_object('BZ', $1::text, 'op', 'U'))::text
+		FROM data.dltb d WHERE fid % 100 = 7 ORDER BY fid`, fmt.Sprintf("第 %d 次变更", run))
+	if err != nil {
+		return "", err
+	}
+	defer rows.Close()
+	w := bufio.NewWriter(f)
+	for rows.Next() {
+		if _, err := w.Write(append(rows.RawValues()[0], '\n')); err != nil {
+			return "", err
+		}
+	}
+	if err := errors.Join(rows.Err(), w.Flush()); err != nil {
+		return "", err
+	}
+	return path, nil
+}
+
+// rules loads the parcels by their standard, with every quality rule.
+func (b *bench) rules(ctx context.Context, shp string, full []time.Duration) error {
+	d, err := timed(func() error { return b.release(ctx, "ruled", shp, "dltb-3") })
+	if err != nil {
+		return err
+	}
+	b.add("首次入库并查全部规则 / first load with every quality rule", "不查规则 / without rules", []time.Duration{d}, full, 0)
+	rules := d - median(full)
+	fmt.Printf("质量规则 quality rules：%s，每秒 %.0f 行 rows/s\n", show(rules), float64(b.parcels.Features)/rules.Seconds())
+	return b.drop(ctx, "ruled")
+}
+
+// drop removes a dataset that was measured.
+func (b *bench) drop(ctx context.Context, dataset string) error {
+	_, err := b.pool.Exec(ctx, "DROP VIEW data."+dataset)
+	if err != nil {
+		return err
+	}
+	var tables []string
+	if err := b.pool.QueryRow(ctx, "SELECT array_agg(format('content.%I', tablename)) FROM pg_tables WHERE schemaname = 'content' AND tablename ~ ('^' || $1 || '_d')", dataset).Scan(&tables); err != nil {
+		return err
+	}
+	_, err = b.pool.Exec(ctx, "DROP TABLE "+strings.Join(tables, ", "))
+	return err
 }
 
 func (b *bench) open(ctx context.Context) error {
@@ -75,10 +178,10 @@ type everything struct{}
 // MayRead implements catalog.Reader.
 func (everything) MayRead(string, string) bool { return true }
 
-func (b *bench) release(ctx context.Context, path string) error {
-	i := ingest.New(b.pool, ingest.Config{City: b.city, Keep: 1})
-	plan, err := i.Plan(ctx, ingest.Request{Files: []string{path}, Dataset: "dltb", Settings: ingest.Settings{
-		BusinessKey: b.parcels.BusinessKey, Label: b.parcels.Label, Class: b.parcels.Class,
+func (b *bench) release(ctx context.Context, dataset, path, profile string) error {
+	i := ingest.New(b.pool, ingest.Config{City: b.city})
+	plan, err := i.Plan(ctx, ingest.Request{Files: []string{path}, Dataset: dataset, Confirm: true, Settings: ingest.Settings{
+		BusinessKey: b.parcels.BusinessKey, Label: b.parcels.Label, Class: b.parcels.Class, Profile: profile,
 	}})
 	if err != nil {
 		return err

@@ -3,18 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
 
-	"github.com/minio/minio-go/v7"
-	keys "github.com/minio/minio-go/v7/pkg/credentials"
-
 	"changde/ingest"
+	"changde/ingest/depot"
 	"changde/ingest/dropbox"
 	"changde/postgis"
 	"changde/problem"
@@ -105,28 +101,16 @@ func boxName(box string) string {
 
 func openBox(box string, log *slog.Logger) (dropbox.Box, func(), error) {
 	config := dropbox.Config{Log: log}
-	rest, s3 := strings.CutPrefix(box, "s3://")
-	if !s3 {
+	if !strings.HasPrefix(box, "s3://") {
 		folder, err := dropbox.OpenFolder(box, config)
 		if err != nil {
 			return nil, nil, err
 		}
 		return folder, func() { _ = folder.Close() }, nil
 	}
-	u, err := url.Parse("s3://" + rest)
-	if err != nil || u.Host == "" || u.User != nil {
-		return nil, nil, problem.New(problem.Invalid, "dropbox-url", boxName(box), "地址形如 s3://桶/前缀?endpoint=https://主机，密钥用环境变量", "write s3://bucket/prefix?endpoint=https://host, with the keys in the environment")
-	}
-	endpoint, err := url.Parse(u.Query().Get("endpoint"))
-	if err != nil || endpoint.Host == "" {
-		endpoint = &url.URL{Scheme: "https", Host: "s3.amazonaws.com"}
-	}
-	given := credentials()
-	client, err := minio.New(endpoint.Host, &minio.Options{
-		Creds: keys.NewStaticV4(given.AccessKey, given.SecretKey, given.SessionToken), Secure: endpoint.Scheme != "http", Region: u.Query().Get("region"),
-	})
+	bucket, err := depot.Connect(box, depot.Config{Credentials: credentials()})
 	if err != nil {
-		return nil, nil, errors.New("open the bucket: the address or the keys are not usable")
+		return nil, nil, err
 	}
-	return dropbox.NewS3(client, u.Host, strings.Trim(u.Path, "/"), config), func() {}, nil
+	return dropbox.NewS3(bucket.Client, bucket.Name, bucket.Prefix, config), func() {}, nil
 }

@@ -75,7 +75,7 @@ func numberKind(s string) kind {
 		i = 1
 	}
 	whole := digits(s[i:])
-	if  whole > maxDigits {
+	if whole > 1 && s[i] == '0' || whole > maxDigits {
 		return 0
 	}
 	i += whole

@@ -90,6 +90,28 @@ func TestOldObjects(t *testing.T) {
 	}
 }
 
+// TestReplacedWhileCopied: an object that the sender replaces between the copy and
+// the deletion is not deleted.
+func TestReplacedWhileCopied(t *testing.T) {
+	t.Parallel()
+	var at s3Place
+	copied, replaced := false, false
+	at = newS3Place(t, func(r *http.Request) {
+		copied = copied || r.Header.Get("X-Amz-Copy-Source") != ""
+		if copied && !replaced && r.Method == http.MethodHead {
+			replaced = true
+			at.put(t, "a/x.zip", "other")
+		}
+	})
+	at.put(t, "a/x.zip", "first")
+	at.put(t, "a/x.zip.ok", "")
+	r := &receiver{}
+	must(t, once(t, at.open(t, quick(t)), r, quick(t)))
+	if left := at.files(t); left["a/x.zip"] != "other" || r.count() != 1 {
+		t.Errorf("left %q", names(left))
+	}
+}
+
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
 	at := s3Place{url: "127.0.0.1:1", prefix: "x/"}

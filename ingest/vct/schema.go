@@ -53,15 +53,13 @@ type table struct {
 
 // schema holds the feature codes and tables of a file.
 type schema struct {
-	tables []table
-	names  map[string]int // lower case -> table
 	layers []*LayerInfo
 	codes  map[string]int // feature code -> layer
 	byName map[string]int // lower case -> layer
 }
 
 func newSchema() *schema {
-	return &schema{names: make(map[string]int), codes: make(map[string]int), byName: make(map[string]int)}
+	return &schema{codes: make(map[string]int), byName: make(map[string]int)}
 }
 
 // cells splits a line of the head parts by the separator.
