@@ -31,6 +31,7 @@ type commands struct {
 	Dataset  datasetCommand  `cmd:"" help:"数据集：列出、修改 / datasets: list, change."`
 	Release  releaseCommand  `cmd:"" help:"版本：列出、回退 / releases: list, roll back."`
 	Sample   sampleCommand   `cmd:"" help:"生成示例城市的交付文件 / write the sample city's deliveries."`
+	Webhook  webhookCommand  `cmd:"" help:"版本发布的回调：登记、列出、删除 / callbacks for releases."`
 	Org      orgCommand      `cmd:"" help:"单位：登记、列出 / organisations: add, list."`
 	Key      keyCommand      `cmd:"" help:"单位密钥：签发、列出、吊销 / keys: create, list, revoke."`
 	Doctor   doctorCommand   `cmd:"" help:"检查运行环境 / check what this machine has."`
