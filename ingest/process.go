@@ -110,7 +110,7 @@ func (i *Ingester) attempt(ctx context.Context, conn *pgxpool.Conn, id, folder i
 	if err := i.resume(ctx, conn, id, plan, table); err != nil {
 		return err
 	}
-	_, err = i.execute(ctx, conn, plan, id, table, progress)
+	_, err = i.execute(ctx, conn, plan, id, table, progress, true)
 	return err
 }
 

@@ -128,11 +128,13 @@ func (i *Ingester) Run(ctx context.Context, p *Plan, progress func(Progress)) (_
 		return nil, fmt.Errorf("wait for the dataset's other delivery: %w", err)
 	}
 	defer unlockDataset(conn, p.Dataset)
-	return i.execute(ctx, conn, p, id, table, progress)
+	return i.execute(ctx, conn, p, id, table, progress, false)
 }
 
 // execute loads, checks, compares and publishes a delivery whose lock conn holds.
-func (i *Ingester) execute(ctx context.Context, conn *pgxpool.Conn, p *Plan, id int64, table string, progress func(Progress)) (*Report, error) {
+// With again, a fault that another try may not meet leaves the delivery to be
+// begun again.
+func (i *Ingester) execute(ctx context.Context, conn *pgxpool.Conn, p *Plan, id int64, table string, progress func(Progress), again bool) (*Report, error) {
 	if progress == nil {
 		progress = func(Progress) {}
 	}
@@ -154,9 +156,12 @@ func (i *Ingester) execute(ctx context.Context, conn *pgxpool.Conn, p *Plan, id 
 		}
 		err = i.recompare(ctx, conn, l, id, table, report)
 	}
+	err = postgis.Fault(ctx, err, fmt.Sprintf("delivery %d", id))
 	switch {
+	case again && (problem.Is(err, problem.Busy) || err != nil && ctx.Err() != nil && context.Cause(ctx) != errCancelled):
+		report.State, report.Error = StateReceived, err.Error()
+		i.postpone(id)
 	case err != nil:
-		err = postgis.Fault(ctx, err, fmt.Sprintf("delivery %d", id))
 		report.State, report.Error = StateFailed, err.Error()
 		if e := i.fail(conn, id, table, found, report); e != nil {
 			err = errors.Join(err, e)
@@ -169,6 +174,16 @@ func (i *Ingester) execute(ctx context.Context, conn *pgxpool.Conn, p *Plan, id 
 	}
 	report.Codes, report.Findings, report.Kept = found.codes, found.kept, int64(len(found.kept))
 	return report, err
+}
+
+// postpone leaves a delivery to another try. Where the database cannot be told,
+// Sweep finds the delivery later.
+func (i *Ingester) postpone(id int64) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if _, err := i.pool.Exec(ctx, "UPDATE changde.deliveries SET state = 'received' WHERE id = $1 AND state IN ('loading', 'checked')", id); err != nil {
+		i.config.Log.Warn("delivery not postponed", "delivery", id, "err", err)
+	}
 }
 
 // begin records the delivery and takes its lock before it commits, so that the

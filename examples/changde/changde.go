@@ -50,6 +50,7 @@ type Delivery struct {
 	BusinessKey string // field that names a feature for ever
 	Label       string // field to write on a map
 	Class       string // field to colour a map by, empty without one
+	Profile     string // layer standard, empty for none
 	Attribution string
 	Synthetic   bool
 	Box         []float64 // west, south, east, north where wider than the city; else nil

@@ -15,7 +15,7 @@ func dltbDelivery(file string) Delivery {
 	return Delivery{
 		Dataset: "dltb", TitleZH: "地类图斑（合成）", TitleEN: "Land-use parcels (synthetic)", File: file, Format: formatShapefile, EPSG: 4525,
 		Description: "合成的第三次国土调查地类图斑，字段依 TD/T 1057-2020；面积为椭球面积。不反映真实权属与地类。",
-		Owner:       "guotu", Sharing: "public", BusinessKey: "BSM", Label: "DLMC", Class: "DLBM", Attribution: creditMade, Synthetic: true,
+		Owner:       "guotu", Sharing: "public", BusinessKey: "BSM", Label: "DLMC", Class: "DLBM", Profile: "dltb-3", Attribution: creditMade, Synthetic: true,
 	}
 }
 

@@ -229,7 +229,7 @@ func (f *Folder) lock(name string) (*os.File, int64, error) {
 	if err != nil {
 		return nil, 0, diskError(err, "open", name)
 	}
-	if err := syscall.Flock(int(w.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := flock(w); err != nil {
 		w.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, 0, busy(name)
@@ -414,4 +414,21 @@ func (f *Folder) syncDir(path string) error {
 	}
 	defer d.Close()
 	return d.Sync()
+}
+
+// A process that is being started holds, for a moment, what its parent held when
+// it was forked: a lock that is taken is asked for again so often.
+const (
+	lockTries = 20
+	lockPause = 10 * time.Millisecond
+)
+
+func flock(f *os.File) error {
+	for try := 1; ; try++ {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || try == lockTries {
+			return err
+		}
+		time.Sleep(lockPause)
+	}
 }

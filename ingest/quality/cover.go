@@ -186,6 +186,10 @@ func (c *checker) tellUncovered(ctx context.Context, r *rule, parent [2]string, 
 	if len(cells) == 0 {
 		return nil
 	}
+	parent, err := c.divided(ctx, parent, true)
+	if err != nil {
+		return err
+	}
 	if _, err := c.tx.Exec(ctx, `DROP TABLE IF EXISTS pg_temp.quality_uncovered; CREATE TEMP TABLE quality_uncovered (geom geometry) ON COMMIT DROP`); err != nil {
 		return fmt.Errorf("make a table of what is not covered: %w", err)
 	}
@@ -293,6 +297,11 @@ func (c *checker) tellSpilling(ctx context.Context, r *rule, parent [2]string, d
 		k++
 	}
 	all = slices.DeleteFunc(all[:k], func(d deficit) bool { return d.area <= least })
+	if len(all) > 0 {
+		if parent, err = c.divided(ctx, parent, false); err != nil {
+			return err
+		}
+	}
 	for len(all) > 0 && r.kept < c.o.MaxFindings {
 		n := min(len(all), 2_000)
 		if err := c.tellSpillingOf(ctx, r, all[:n], parent, dataset, tolerance, least); err != nil {
@@ -302,6 +311,27 @@ func (c *checker) tellSpilling(ctx context.Context, r *rule, parent [2]string, d
 	}
 	r.Found += int64(len(all))
 	return nil
+}
+
+// dividedAt is how many corners a piece of a parent may have.
+const dividedAt = 128
+
+// divided fills the temporary table quality_parent with the parents, all or those
+// around the layer, in small pieces, for it is their few corners near a row that
+// matter.
+func (c *checker) divided(ctx context.Context, parent [2]string, all bool) ([2]string, error) {
+	for _, q := range []*postgis.SQL{
+		new(postgis.SQL).Raw("DROP TABLE IF EXISTS pg_temp.quality_parent; CREATE TEMP TABLE quality_parent (geom geometry) ON COMMIT DROP"),
+		new(postgis.SQL).Raw("INSERT INTO quality_parent SELECT ST_Subdivide(ST_CollectionExtract(ST_Force2D(p.geom), 3), ").Arg(dividedAt).Raw(") FROM ").
+			Ident(parent[0], parent[1]).Raw(" p, (SELECT ST_SetSRID(ST_Extent(geom)::geometry, 4490) AS e FROM ").
+			Ident(c.layer.Relation[0], c.layer.Relation[1]).Raw(") t WHERE ").Arg(all).Raw(" OR p.geom && ST_Expand(t.e, 0.1)"),
+		new(postgis.SQL).Raw("CREATE INDEX ON quality_parent USING gist (geom); ANALYZE quality_parent"),
+	} {
+		if _, err := c.tx.Exec(ctx, q.String(), q.Args()...); err != nil {
+			return parent, fmt.Errorf("divide the parents: %w", err)
+		}
+	}
+	return [2]string{"pg_temp", "quality_parent"}, nil
 }
 
 // compare finds the rows of a tile that are not within the parents.
@@ -366,6 +396,10 @@ func (c *checker) tellSpillingOf(ctx context.Context, r *rule, of []deficit, par
 
 // tellOutside tells the points and lines that are not within the parents.
 func (c *checker) tellOutside(ctx context.Context, r *rule, parent [2]string, dataset string, tolerance float64) error {
+	parent, err := c.divided(ctx, parent, false)
+	if err != nil {
+		return err
+	}
 	q := new(postgis.SQL).Raw("SELECT t.fid, ST_Dimension(t.geom), coalesce(ST_Length(rest::geography), 0), ST_X(s), ST_Y(s) FROM ").
 		Ident(c.layer.Relation[0], c.layer.Relation[1]).Raw(" t, LATERAL (SELECT CASE WHEN ST_Dimension(t.geom) = 0 THEN t.geom ELSE coalesce(ST_Difference(ST_Force2D(t.geom), (SELECT ST_Union(ST_Force2D(p.geom)) FROM ").
 		Ident(parent[0], parent[1]).Raw(" p WHERE p.geom && t.geom)), ST_Force2D(t.geom)) END AS rest OFFSET 0) d, LATERAL ST_PointOnSurface(rest) s WHERE ST_Dimension(t.geom) < 2 AND NOT EXISTS (SELECT FROM ").

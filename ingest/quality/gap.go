@@ -18,7 +18,7 @@ import (
 // they leave open is followed; a gap is compared with the rows around it.
 const (
 	mostUnited  = 2_000  // rows in one union
-	mostDirty   = 50_000 // rows in all unions
+	mostDirty   = 50_000 // rows in all unions, and overlaps they are made from
 	mostAround  = 5_000  // rows around one gap
 	unitedBatch = 500
 )
@@ -38,7 +38,7 @@ func (c *checker) gaps(ctx context.Context, s *scan, r *rule) (func(context.Cont
 	if !ok {
 		return nil, nil
 	}
-	if err := c.wantPairs(ctx, s, r, c.tol.Area); err != nil {
+	if err := c.wantPairs(ctx, s, r); err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context) error {
@@ -78,10 +78,11 @@ func (c *checker) unite(ctx context.Context, r *rule) (map[int64]bool, error) {
 		return c.dirty, nil
 	}
 	c.dirty = map[int64]bool{}
-	clusters := clustered(c.pairs.all)
+	few := c.pairs.all[:min(len(c.pairs.all), mostDirty)]
+	clusters := clustered(few)
 	var fids []int64
 	var group []int64
-	left := 0
+	left := len(c.pairs.all) - len(few)
 	for i, one := range clusters {
 		if len(one) > mostUnited || len(c.dirty)+len(one) > mostDirty {
 			left += len(one)
@@ -102,8 +103,8 @@ func (c *checker) unite(ctx context.Context, r *rule) (map[int64]bool, error) {
 		return nil, err
 	}
 	if left > 0 || c.pairs.full {
-		r.NoteZH = fmt.Sprintf("有 %d 行相互重叠过多，其旁的缝隙可能没有全部找到；先改正重叠", left)
-		r.NoteEN = fmt.Sprintf("%d rows overlap too much, and gaps beside them may be missed; mend the overlaps first", left)
+		r.NoteZH = fmt.Sprintf("重叠过多，有 %d 行或处未能合并，其旁的缝隙可能没有全部找到；请先改正重叠", left)
+		r.NoteEN = fmt.Sprintf("too much overlaps: %d rows or overlaps were not merged, and gaps beside them may be missed; mend the overlaps first", left)
 	}
 	return c.dirty, nil
 }
@@ -200,6 +201,10 @@ func (c *checker) enclosed(ctx context.Context, r *rule, dirty map[int64]bool, t
 		return cmp.Or(cmp.Compare(a.fid, b.fid), cmp.Compare(a.at[0], b.at[0]), cmp.Compare(a.at[1], b.at[1]))
 	})
 	for i := range cycles {
+		// Rows that are there twice surround a gap twice.
+		if i > 0 && cycles[i].at == cycles[i-1].at && math.Abs(cycles[i].twice-cycles[i-1].twice) <= least {
+			continue
+		}
 		if err := c.tellGap(ctx, r, &cycles[i], tolerance, least); err != nil {
 			return err
 		}

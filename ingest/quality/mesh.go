@@ -127,19 +127,11 @@ func (t *mesh) count(from, to, row int32) {
 		}
 		if from == low {
 			e.net++
-			e.there = t.owner(e.there, row)
+			e.there = row + 1
 		} else {
 			e.net--
-			e.back = t.owner(e.back, row)
+			e.back = row + 1
 		}
 		return
 	}
-}
-
-// owner puts rows in doubt that lie on the same side of an edge.
-func (t *mesh) owner(was, row int32) int32 {
-	if was != 0 && was != row+1 {
-		t.doubt[was-1], t.doubt[row] = true, true
-	}
-	return row + 1
 }

@@ -8,27 +8,32 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/jackc/pgx/v5"
+
 	"changde/ingest/profile"
 	"changde/postgis"
 )
 
-// pair is two rows that have an area in common, in square metres; a < b.
+// pair is two rows that have an area in common; a < b.
 type pair struct {
-	a, b int64
-	area float64
+	a, b  int64
+	area  float64 // square metres
+	wide  float64 // metres
+	place [2]float64
 }
 
-// pairs is all pairs of rows that overlap by more than least square metres.
+// pairs is all pairs of rows that overlap by more than least square metres, wider
+// than the tolerance.
 type pairs struct {
-	least float64
-	all   []pair
-	full  bool // there are more
-	known bool
+	tolerance, least float64
+	all              []pair
+	full             bool // there are more
+	known            bool
 }
 
 // mostPairs bounds the pairs that are kept: as many findings as a person will
 // never look at, and as much memory as we have.
-const mostPairs = 1_000_000
+const mostPairs = 500_000
 
 // verified is how many pairs PostGIS is asked about at a time.
 const verified = 20_000
@@ -43,35 +48,47 @@ func (c *checker) overlaps(ctx context.Context, s *scan, r *rule) (func(context.
 		r.skip("图层不是面", "the layer has no polygons")
 		return nil, nil
 	}
-	if err := c.wantPairs(ctx, s, r, p.Area); err != nil {
+	if err := c.wantPairs(ctx, s, r); err != nil {
 		return nil, err
 	}
+	c.pairs.tolerance, c.pairs.least = p.Tolerance, p.Area
 	return func(ctx context.Context) error {
 		if err := c.findPairs(ctx); err != nil {
 			return err
 		}
 		r.Rows = c.tiles.count
-		return c.tellOverlaps(ctx, r, p.Tolerance, p.Area)
+		r.AtLeast = c.pairs.full
+		for _, p := range c.pairs.all {
+			if !c.found(r) {
+				continue
+			}
+			zh, en := c.name(p.b, p.a)
+			place := p.place
+			c.tell(r, p.a, "overlap", "", &place,
+				fmt.Sprintf("与%s重叠 %.2f 平方米，平均宽 %.3f 米", zh, p.area, p.wide),
+				fmt.Sprintf("overlaps %s by %.2f m², %.3f m wide on average", en, p.area, p.wide))
+		}
+		return nil
 	}, nil
 }
 
-// wantPairs makes sure that findPairs has what it needs.
-func (c *checker) wantPairs(ctx context.Context, s *scan, r *rule, least float64) error {
+// wantPairs makes sure that findPairs has what it needs. Rule Q06 says which pairs
+// count; without it the tolerances of the profile do.
+func (c *checker) wantPairs(ctx context.Context, s *scan, r *rule) error {
 	if _, err := c.tiled(ctx, s, r); err != nil {
 		return err
 	}
 	if c.pairs == nil {
-		c.pairs = &pairs{least: least}
+		c.pairs = &pairs{tolerance: c.tol.Topology, least: c.tol.Area}
 	}
-	c.pairs.least = min(c.pairs.least, least)
 	return nil
 }
 
 // finder looks for pairs in one tile after the other. Where each edge is shared
 // by two rows, one on either side, as many rows cover one side as the other: so
 // what several rows cover is bounded by edges that are not shared. Rows that have
-// such an edge are compared with all around them, and so is, in turn, each row
-// that is found to overlap; the others need not be.
+// such an edge are compared with all around them, and so are, in turn, all rows
+// that touch a place where two overlap; the others need not be.
 type finder struct {
 	in      intersector
 	mesh    mesh
@@ -116,6 +133,9 @@ func (c *checker) findPairs(ctx context.Context) error {
 		}
 	}
 	slices.SortFunc(c.pairs.all, comparePairs)
+	if err := c.verifyPairs(ctx); err != nil {
+		return err
+	}
 	c.pairs.full = count.Load() > mostPairs || c.tiles.cut.Load()
 	c.pairs.known = true
 	return nil
@@ -159,16 +179,17 @@ func (f *finder) find(ctx context.Context, t *tile) error {
 			return nil
 		}
 		i := f.queue[n]
-		f.around(t, i, func(k int32) {
-			if done[k] || !f.compare(t, &t.areas[i], &t.areas[k]) {
+		f.around(t, t.areas[i].box, func(k int32) {
+			if k == i || done[k] || !f.compare(t, &t.areas[i], &t.areas[k]) {
 				return
 			}
-			for _, l := range [2]int32{i, k} {
+			place := t.areas[i].box.cut(t.areas[k].box).grow(f.mesh.known, f.mesh.known)
+			f.around(t, place, func(l int32) {
 				if !queued[l] {
 					queued[l] = true
 					f.queue = append(f.queue, l)
 				}
-			}
+			})
 		})
 		done[i] = true
 	}
@@ -189,9 +210,8 @@ func (f *finder) several(t *tile) bool {
 	return sum > 1.5*whole
 }
 
-// around gives each row whose bounds meet those of row i, once.
-func (f *finder) around(t *tile, i int32, do func(int32)) {
-	b := t.areas[i].box
+// around gives each row whose bounds meet a box, once.
+func (f *finder) around(t *tile, b box, do func(int32)) {
 	g := &f.grid
 	x0, x1 := g.column(b.x0), g.column(b.x1)
 	for y := g.line(b.y0); y <= g.line(b.y1); y++ {
@@ -199,7 +219,7 @@ func (f *finder) around(t *tile, i int32, do func(int32)) {
 			n := y*g.nx + x
 			for _, k := range f.cells[f.start[n]:f.start[n+1]] {
 				o := &t.areas[k].box
-				if k == i || !b.meets(*o) {
+				if !b.meets(*o) {
 					continue
 				}
 				// The cell of the corner of what the bounds share has the pair.
@@ -220,7 +240,7 @@ func (f *finder) compare(t *tile, a, b *area) bool {
 	if a.fid == b.fid || (r.x1-r.x0)*(r.y1-r.y0)*k <= f.least*trace {
 		return false
 	}
-	p := pair{min(a.fid, b.fid), max(a.fid, b.fid), 0}
+	p := pair{a: min(a.fid, b.fid), b: max(a.fid, b.fid)}
 	if r.within(t.box) {
 		if p.area = f.in.common(t, a, b, r) * k; p.area > f.least {
 			f.whole = append(f.whole, p)
@@ -306,19 +326,19 @@ func (f *finder) fill(t *tile, g grid) {
 	f.start[0] = 0
 }
 
-// tellOverlaps asks PostGIS for the overlap of each pair and tells those that are
-// neither small nor thin.
-func (c *checker) tellOverlaps(ctx context.Context, r *rule, tolerance, least float64) error {
-	r.AtLeast = c.pairs.full
-	for all := range slices.Chunk(c.pairs.all, verified) {
-		fids := make([]int64, 0, 2*len(all))
-		a, b := make([]int64, len(all)), make([]int64, len(all))
-		for i, p := range all {
+// verifyPairs asks PostGIS for what the rows of each pair have in common, and
+// keeps the pairs of which something is left that is neither small nor thin.
+func (c *checker) verifyPairs(ctx context.Context) error {
+	k := 0
+	for some := range slices.Chunk(c.pairs.all, verified) {
+		fids := make([]int64, 0, 2*len(some))
+		a, b := make([]int64, len(some)), make([]int64, len(some))
+		for i, p := range some {
 			a[i], b[i] = p.a, p.b
 			fids = append(fids, p.a, p.b)
 		}
-		q := new(postgis.SQL).Raw("WITH r AS MATERIALIZED (SELECT fid, geom FROM ").Ident(c.layer.Relation[0], c.layer.Relation[1]).
-			Raw(" WHERE fid = ANY(").Arg(fids).Raw(")), i AS MATERIALIZED (SELECT p.a, p.b, ST_CollectionExtract(ST_Intersection(ST_Force2D(x.geom), ST_Force2D(y.geom)), 3) AS geom FROM unnest(").
+		q := new(postgis.SQL).Raw("WITH r AS MATERIALIZED (SELECT fid, ST_Force2D(geom) AS geom FROM ").Ident(c.layer.Relation[0], c.layer.Relation[1]).
+			Raw(" WHERE fid = ANY(").Arg(fids).Raw(")), i AS MATERIALIZED (SELECT p.a, p.b, ST_CollectionExtract(ST_Intersection(x.geom, y.geom), 3) AS geom FROM unnest(").
 			Arg(a).Raw("::bigint[], ").Arg(b).Raw(`::bigint[]) p(a, b) JOIN r x ON x.fid = p.a JOIN r y ON y.fid = p.b)
 			SELECT a, b, ST_AsEWKB(geom, 'NDR'), ST_X(p), ST_Y(p) FROM (SELECT *, ST_PointOnSurface(geom) AS p FROM i WHERE NOT ST_IsEmpty(geom)) i ORDER BY a, b`)
 		rows, err := c.tx.Query(ctx, q.String(), q.Args()...)
@@ -326,31 +346,23 @@ func (c *checker) tellOverlaps(ctx context.Context, r *rule, tolerance, least fl
 			return fmt.Errorf("intersect: %w", err)
 		}
 		var s shape
-		for rows.Next() {
-			var a, b int64
-			var ewkb []byte
-			var place [2]float64
-			if err := rows.Scan(&a, &b, &ewkb, &place[0], &place[1]); err != nil {
-				rows.Close()
-				return fmt.Errorf("intersect: %w", err)
-			}
+		var ewkb []byte
+		var p pair
+		_, err = pgx.ForEachRow(rows, []any{&p.a, &p.b, &ewkb, &p.place[0], &p.place[1]}, func() error {
 			if err := s.parse(ewkb); err != nil {
-				rows.Close()
-				return fmt.Errorf("intersect: %w", err)
+				return err
 			}
-			sum, wide := s.thick(tolerance)
-			if sum <= least || !c.found(r) {
-				continue
+			if p.area, p.wide = s.thick(c.pairs.tolerance); p.area > c.pairs.least {
+				c.pairs.all[k] = p // never ahead of what is read
+				k++
 			}
-			zh, en := c.name(b, a)
-			c.tell(r, a, "overlap", "", &place,
-				fmt.Sprintf("与%s重叠 %.2f 平方米，平均宽 %.3f 米", zh, sum, wide),
-				fmt.Sprintf("overlaps %s by %.2f m², %.3f m wide on average", en, sum, wide))
-		}
-		if err := rows.Err(); err != nil {
+			return nil
+		})
+		if err != nil {
 			return fmt.Errorf("intersect: %w", err)
 		}
 	}
+	c.pairs.all = c.pairs.all[:k]
 	return nil
 }
 

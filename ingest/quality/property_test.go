@@ -253,7 +253,13 @@ func TestOverlapOracle(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := map[[2]int64]float64{}
+			if n := len(c.pairs.all); n == 0 {
+				t.Errorf("seed %d, tiles of %g: no pairs", seed, tile)
+			}
 			for _, p := range c.pairs.all {
+				if _, twice := got[[2]int64{p.a, p.b}]; twice {
+					t.Errorf("seed %d, tiles of %g: rows %d and %d are there twice", seed, tile, p.a, p.b)
+				}
 				got[[2]int64{p.a, p.b}] = p.area
 			}
 			for k, area := range want {

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/twpayne/go-geom"
 
 	"changde/ingest/finding"
@@ -67,6 +68,76 @@ func TestUnderIsSymmetric(t *testing.T) {
 		plain := under(a, b)
 		if swept := sweepUnder(a, b); math.Abs(plain-swept) > 1e-9 {
 			t.Fatalf("swept %g, plain %g", swept, plain)
+		}
+	}
+}
+
+// TestCommon compares what two rows have in common within a rectangle with
+// ST_Intersection, for rows as they are and thinned to the rectangle.
+func TestCommon(t *testing.T) {
+	t.Parallel()
+	pool := postgistest.New(t)
+	r := rand.New(rand.NewPCG(9, 9))
+	var in intersector
+	for i := range 400 {
+		many := i%4 == 0 // corners, so that chunks and sweeping are used
+		draw := func() polygon {
+			p := star(r, 60*r.Float64(), 60*r.Float64(), 10+40*r.Float64())
+			if many {
+				var fine [][2]float64
+				for k := range p[0][1:] {
+					a, b := p[0][k], p[0][k+1]
+					for n := range 60 {
+						u, bend := float64(n)/60, 0.0
+						if n%2 == 1 {
+							bend = 0.3
+						}
+						fine = append(fine, [2]float64{a[0] + u*(b[0]-a[0]) + bend, a[1] + u*(b[1]-a[1])})
+					}
+				}
+				p = polygon{append(fine, fine[0])}
+			}
+			return p
+		}
+		a, b := draw(), draw()
+		x, y := 80*r.Float64()-20, 80*r.Float64()-20
+		rect := polygon{{{x, y}, {x + 40, y}, {x + 40, y + 30}, {x, y + 30}, {x, y}}}
+		var ewkb [3][]byte
+		var want float64
+		err := pool.QueryRow(t.Context(), `SELECT ST_AsEWKB(a, 'NDR'), ST_AsEWKB(b, 'NDR'), ST_AsEWKB(r, 'NDR'), ST_Area(ST_Intersection(ST_Intersection(ST_MakeValid(a), ST_MakeValid(b)), r))
+			FROM ST_GeomFromText($1, 4490) a, ST_GeomFromText($2, 4490) b, ST_GeomFromText($3, 4490) r WHERE ST_IsValid(a) AND ST_IsValid(b)`, a.wkt(), b.wkt(), rect.wkt()).Scan(&ewkb[0], &ewkb[1], &ewkb[2], &want)
+		if errors.Is(err, pgx.ErrNoRows) {
+			continue
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		var s shape
+		if err := s.parse(ewkb[2]); err != nil {
+			t.Fatal(err)
+		}
+		within := s.box
+		for name, thin := range map[string]*box{"whole": nil, "thinned": &within} {
+			sp, err := (&checker{o: Options{TempDir: t.TempDir()}}).newSpill(1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for n := range 2 {
+				if err := s.parse(ewkb[n]); err != nil {
+					t.Fatal(err)
+				}
+				if err := sp.write(0, appendArea(nil, int64(n+1), &s, false, thin)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var one tile
+			if err := one.load(sp, 0, within, nil); err != nil || len(one.areas) != 2 {
+				t.Fatalf("%d rows, %v", len(one.areas), err)
+			}
+			got := in.common(&one, &one.areas[0], &one.areas[1], within)
+			if math.Abs(got-want) > 1e-6*want+1e-17 {
+				t.Errorf("pair %d, %s: %g, want %g", i, name, got, want)
+			}
+			sp.close()
 		}
 	}
 }
