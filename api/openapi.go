@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -225,7 +226,7 @@ func responses(r route) map[string]any {
 		status = http.StatusOK
 	}
 	named := []string{"X-Request-Id", "Cache-Control"}
-	cached := r.method == http.MethodGet && r.response != "status" && r.response != "upload" && r.media != "text/event-stream"
+	cached := r.method == http.MethodGet && r.response != "status" && r.response != "upload" && r.media != "text/event-stream" && !r.reports
 	if cached {
 		named = append(named, "ETag")
 	}
@@ -248,8 +249,19 @@ func responses(r route) map[string]any {
 	if status == http.StatusCreated || status == http.StatusAccepted {
 		named = append(named, "Location")
 	}
+	body := content(media, r.response)
+	if r.reports {
+		body = map[string]any{}
+		for _, media := range reportMedia {
+			bare, _, _ := strings.Cut(media, ";")
+			maps.Copy(body, content(bare, ""))
+		}
+		// JSON is no string.
+		body[mediaJSON] = map[string]any{"schema": map[string]any{"type": "object"}}
+		body[mediaGeoJSON] = map[string]any{"schema": map[string]any{"type": "object"}}
+	}
 	out := map[string]any{
-		strconv.Itoa(status): map[string]any{"description": r.zh + " / " + r.en, "headers": headers(named...), "content": content(media, r.response)},
+		strconv.Itoa(status): map[string]any{"description": r.zh + " / " + r.en, "headers": headers(named...), "content": body},
 		"400":                ref("responses", "BadRequest"),
 		"401":                ref("responses", "KeyInvalid"),
 		"500":                ref("responses", "Internal"),

@@ -150,6 +150,7 @@ var examples = map[string]string{
 	"/deliveries/{delivery}/changes":                    "/deliveries/5/changes?limit=5",
 	"/deliveries/{delivery}/changes/tiles/{tileMatrixSet}/{tileMatrix}/{tileRow}/{tileCol}": "/deliveries/5/changes/tiles/WebMercatorQuad/0/0/0",
 	"/deliveries/{delivery}/events": "/deliveries/1/events",
+	"/deliveries/{delivery}/report": "/deliveries/5/report",
 	"/deliveries/{delivery}":        "/deliveries/1?limit=5",
 	"/projects":                     "/projects?limit=1&step=planned&from=2012-01-01&to=2012-12-31&q=%E6%A0%B8%E6%9F%A5",
 	"/projects/{project}":           "/projects/CD-EG-2012-001",

@@ -10,6 +10,7 @@ import (
 
 	"changde/access"
 	"changde/catalog"
+	"changde/ingest"
 	"changde/problem"
 )
 
@@ -25,6 +26,7 @@ type route struct {
 	body       string // schema name of the request body, empty for none
 	bytes      bool   // the request body is the bytes of a file
 	response   string // schema name of the 200 response, empty for bytes of media
+	reports    bool   // the formats are those of a report
 	media      string // media type of the 200 response, default application/json
 	status     int    // status of success, default 200
 	compressed bool   // the handler answers compressed bytes itself
@@ -51,6 +53,8 @@ func (route route) formats() []string {
 	switch {
 	case route.media == mediaMVT:
 		return []string{"mvt"}
+	case route.reports:
+		return ingest.ReportFormats()
 	case route.pattern == "/":
 		return []string{"json", "html"}
 	}

@@ -139,6 +139,11 @@ func (s *Server) table() []route {
 			r.media, r.compressed = "text/event-stream", true
 			return r
 		}(),
+		func() route {
+			r := get("/deliveries/{delivery}/report", "getDeliveryReport", tagReleases, "交付报告：网页、JSON、工作簿、问题点", "the report of a delivery: page, JSON, workbook, points of the findings", "", s.deliveryReport)
+			r.reports = true
+			return r
+		}(),
 		geojson(get("/deliveries/{delivery}/changes", "getDeliveryChanges", tagReleases, "交付的逐个变化", "the features that a delivery changes", "featureCollection", s.deliveryChanges, pLimit(defaultLimit, s.config.MaxLimit), pBBox, pOffset, pNext)),
 		mvt(get("/deliveries/{delivery}/changes/tiles"+tilePattern, "getDeliveryChangesTile", tagReleases, "交付变化的矢量瓦片", "vector tile of what a delivery changes", "", s.deliveryChangesTile)),
 		get("/deliveries/{delivery}", "getDelivery", tagReleases, "交付报告（所属单位、交付单位与平台管理单位可见）", "report of a delivery (for its owner, sender and the platform's operators)", "delivery", s.delivery, pLimit(defaultFindings, maxFindings)),

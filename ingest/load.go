@@ -36,15 +36,15 @@ const (
 // loader streams a plan's rows into its content table. Reading is one goroutine
 // (files are read in order), encoding several, the COPY one connection.
 type loader struct {
-	plan       *Plan
-	projection crs.Projection
-	inGo       bool // the projection is known here; otherwise PostGIS transforms
-	srid       int
-	found      *findings
-	progress   func(Progress)
-	sheets     []sheet
-	gist       bool // the staged table has its spatial index
-	indexed    bool // it has what readers need
+	plan      *Plan
+	converter crs.Converter
+	inGo      bool // the coordinates are converted here; otherwise PostGIS transforms
+	srid      int
+	found     *findings
+	progress  func(Progress)
+	sheets    []sheet
+	gist      bool // the staged table has its spatial index
+	indexed   bool // it has what readers need
 }
 
 // sheet is where a file's rows begin among the fids.
@@ -55,7 +55,7 @@ type sheet struct {
 
 func newLoader(p *Plan, found *findings, progress func(Progress)) *loader {
 	l := &loader{plan: p, found: found, srid: storageSRID, progress: progress}
-	l.projection, l.inGo = crs.ProjectionOf(p.epsg)
+	l.converter, l.inGo = p.converter, p.converter != nil
 	if !l.inGo {
 		l.srid = p.epsg
 	}
@@ -343,7 +343,7 @@ func (r *row) examine() (_ geom.T, span float32, ok bool) {
 			crs.SwapXY(flat, stride)
 		}
 		if r.inGo {
-			r.projection.Inverse(flat, stride)
+			r.converter.Inverse(flat, stride)
 		}
 	})
 	if !r.inGo {

@@ -43,33 +43,36 @@ type Note struct {
 // Ingester.Plan, read by a person, and carried out once by Ingester.Run. Close
 // removes what was unpacked for it.
 type Plan struct {
-	Dataset  string       `json:"dataset"`
-	Release  int          `json:"currentRelease"` // 0: none yet
-	Files    []string     `json:"files"`
-	Bytes    int64        `json:"bytes"`
-	SHA256   string       `json:"sha256"`
-	Layers   []string     `json:"layers"`
-	Rows     int64        `json:"rows"` // as the files declare
-	Format   Choice       `json:"format"`
-	Encoding Choice       `json:"encoding"`
-	CRS      Choice       `json:"crs"`
-	Geometry Choice       `json:"geometry"`
-	Policy   Choice       `json:"policy"`
-	Target   Choice       `json:"target"`
-	Profile  Choice       `json:"profile"`
-	Columns  []ColumnPlan `json:"columns"`
-	Notes    []Note       `json:"notes"`
+	Dataset  string   `json:"dataset"`
+	Release  int      `json:"currentRelease"` // 0: none yet
+	Files    []string `json:"files"`
+	Bytes    int64    `json:"bytes"`
+	SHA256   string   `json:"sha256"`
+	Layers   []string `json:"layers"`
+	Rows     int64    `json:"rows"` // as the files declare
+	Format   Choice   `json:"format"`
+	Encoding Choice   `json:"encoding"`
+	CRS      Choice   `json:"crs"`
+	Geometry Choice   `json:"geometry"`
+	Policy   Choice   `json:"policy"`
+	Target   Choice   `json:"target"`
+	Profile  Choice   `json:"profile"`
+	// Transformation is the operator's that is used, without its parameters.
+	Transformation *TransformationUse `json:"transformation,omitempty"`
+	Columns        []ColumnPlan       `json:"columns"`
+	Notes          []Note             `json:"notes"`
 
-	delivery *delivery
-	request  Request
-	box      catalog.Bounds
-	epsg     int
-	swapped  bool
-	geometry string
-	z        bool
-	columns  []catalog.Column
-	settings datasetSettings
-	drift    []Note // fields that differ from the current release's
+	delivery  *delivery
+	request   Request
+	box       catalog.Bounds
+	epsg      int
+	converter crs.Converter // nil: PostGIS transforms
+	swapped   bool
+	geometry  string
+	z         bool
+	columns   []catalog.Column
+	settings  datasetSettings
+	drift     []Note // fields that differ from the current release's
 	// changeField is the index of the field that says what a row of Changes does, -1
 	// in other modes. It is no column.
 	changeField int
@@ -121,11 +124,17 @@ func (i *Ingester) Plan(ctx context.Context, r Request) (_ *Plan, err error) {
 		}
 	}
 	p.Format = Choice{Value: first.format, ZH: "文件 " + fileList(d.sources), EN: "file " + fileList(d.sources)}
-	if err := p.identify(i.config.City); err != nil {
+	transformations, err := i.transformations(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if err := i.transformable(ctx, p.epsg); err != nil {
+	if err := p.identify(i.config.City, transformations); err != nil {
 		return nil, err
+	}
+	if p.converter == nil {
+		if err := i.transformable(ctx, p.epsg); err != nil {
+			return nil, err
+		}
 	}
 	if err := p.findChangeField(first.fields); err != nil {
 		return nil, err
@@ -169,20 +178,22 @@ func fileList(sources []source) string {
 }
 
 // identify settles the coordinate reference system; all sheets must agree.
-func (p *Plan) identify(city catalog.City) error {
+func (p *Plan) identify(city catalog.City, transformations []*crs.Transformation) error {
+	named := ""
 	for n, s := range p.delivery.sources {
 		e := s.crs
-		e.User, e.Box, e.Zones = p.request.EPSG, p.box, city.CRS
+		e.User, e.Named, e.Box, e.Zones, e.Transformations = p.request.EPSG, p.request.CRS, p.box, city.CRS, transformations
 		choice, err := crs.Identify(e)
 		if err != nil {
 			return at(err, s.file)
 		}
 		if n == 0 {
-			p.epsg, p.swapped = choice.EPSG, choice.Swapped
+			p.epsg, p.swapped, p.converter, named = choice.EPSG, choice.Swapped, choice.Converter, choice.Named+choice.Transformation
 			p.CRS = Choice{Value: fmt.Sprintf("EPSG:%d %s", choice.EPSG, choice.Name), ZH: choice.ZH, EN: choice.EN}
+			p.Transformation = useOf(choice.Transformation, transformations)
 			continue
 		}
-		if choice.EPSG != p.epsg || choice.Swapped != p.swapped {
+		if choice.EPSG != p.epsg || choice.Swapped != p.swapped || choice.Named+choice.Transformation != named {
 			return problem.New(problem.Invalid, "sheets-crs-differ", s.file,
 				fmt.Sprintf("各分幅坐标系不同：EPSG:%d 与 EPSG:%d，请统一后再交付，或分次交付", p.epsg, choice.EPSG),
 				fmt.Sprintf("the sheets differ in CRS: EPSG:%d and EPSG:%d; unify them, or deliver them one by one", p.epsg, choice.EPSG))
@@ -193,9 +204,6 @@ func (p *Plan) identify(city catalog.City) error {
 
 // transformable refuses a code that neither we nor PostGIS know.
 func (i *Ingester) transformable(ctx context.Context, epsg int) error {
-	if _, ok := crs.ProjectionOf(epsg); ok {
-		return nil
-	}
 	var known bool
 	if err := i.pool.QueryRow(ctx, "SELECT EXISTS (SELECT FROM spatial_ref_sys WHERE srid = $1)", epsg).Scan(&known); err != nil {
 		return fmt.Errorf("look for CRS: %w", err)

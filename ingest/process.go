@@ -137,7 +137,10 @@ func (i *Ingester) resume(ctx context.Context, conn *pgxpool.Conn, id int64, p *
 		}
 		_, err := tx.Exec(ctx, `UPDATE changde.deliveries SET state = 'loading', dataset = $2, plan = $3, relation = $4, request = $5, profile = $6, error = NULL, finished_at = NULL, difference = NULL WHERE id = $1`,
 			id, p.Dataset, plan, table, request, p.settings.profile)
-		return err
+		if err != nil {
+			return err
+		}
+		return p.recordTransformation(ctx, tx, id)
 	})
 }
 

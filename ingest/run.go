@@ -209,8 +209,10 @@ func (i *Ingester) begin(ctx context.Context, conn *pgxpool.Conn, p *Plan) (id i
 			return err
 		}
 		table = fmt.Sprintf("%s_d%d", p.Dataset, id)
-		_, err = tx.Exec(ctx, "UPDATE changde.deliveries SET relation = $2 WHERE id = $1", id, table)
-		return err
+		if _, err := tx.Exec(ctx, "UPDATE changde.deliveries SET relation = $2, profile = $3 WHERE id = $1", id, table, p.settings.profile); err != nil {
+			return err
+		}
+		return p.recordTransformation(ctx, tx, id)
 	})
 	if err != nil {
 		return 0, "", fmt.Errorf("record delivery: %w", err)

@@ -2,25 +2,29 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"changde/ingest"
+	"changde/problem"
 )
 
 type deliveryCommand struct {
-	List     deliveryListCommand `cmd:"" help:"列出交付与作业 / list deliveries and jobs."`
-	Show     deliveryShowCommand `cmd:"" help:"一个交付的报告 / the report of one delivery."`
-	Approve  approveCommand      `cmd:"" help:"批准发布 / approve the release."`
-	Reject   rejectCommand       `cmd:"" help:"退回 / reject."`
-	Withdraw withdrawCommand     `cmd:"" help:"撤回 / withdraw."`
-	Retry    retryCommand        `cmd:"" help:"重新检查比对 / check and compare again."`
-	Cancel   cancelCommand       `cmd:"" help:"取消等待或进行中的交付 / cancel one that waits or runs."`
+	List     deliveryListCommand   `cmd:"" help:"列出交付与作业 / list deliveries and jobs."`
+	Show     deliveryShowCommand   `cmd:"" help:"一个交付的报告 / the report of one delivery."`
+	Report   deliveryReportCommand `cmd:"" help:"导出报告：html、json、xlsx、geojson、gpkg / write the report as a file."`
+	Approve  approveCommand        `cmd:"" help:"批准发布 / approve the release."`
+	Reject   rejectCommand         `cmd:"" help:"退回 / reject."`
+	Withdraw withdrawCommand       `cmd:"" help:"撤回 / withdraw."`
+	Retry    retryCommand          `cmd:"" help:"重新检查比对 / check and compare again."`
+	Cancel   cancelCommand         `cmd:"" help:"取消等待或进行中的交付 / cancel one that waits or runs."`
 }
 
 type deliveryListCommand struct {
@@ -75,6 +79,38 @@ func (c *deliveryShowCommand) Run(ctx context.Context, s *settings, out *streams
 	for _, decision := range d.Decisions {
 		fmt.Fprintf(out.out, "%s %s %s %s %s %s\n", decision.DecidedAt.Local().Format(time.DateTime), decision.Action, decision.Actor, decision.Document, decision.Note, decision.Error)
 	}
+	return nil
+}
+
+type deliveryReportCommand struct {
+	Delivery int64  `arg:"" help:"交付编号 / number."`
+	File     string `arg:"" help:"输出文件，格式按扩展名 / file to write; its extension says the format."`
+}
+
+// Run writes the report.
+func (c *deliveryReportCommand) Run(ctx context.Context, s *settings, out *streams) error {
+	format := strings.TrimPrefix(strings.ToLower(filepath.Ext(c.File)), ".")
+	if !slices.Contains(ingest.ReportFormats(), format) {
+		return problem.New(problem.Invalid, "report-format", c.File, "扩展名应为 .html、.json、.xlsx、.geojson 或 .gpkg", "the extension is one of .html, .json, .xlsx, .geojson, .gpkg")
+	}
+	i, done, err := s.ingester(ctx, s.logger(out))
+	if err != nil {
+		return err
+	}
+	defer done()
+	d, err := i.Delivery(ctx, c.Delivery, 0)
+	if err != nil {
+		return err
+	}
+	f, err := openReport(c.File)
+	if err != nil {
+		return err
+	}
+	err = i.WriteReport(ctx, f, d, format, nil)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	fmt.Fprintf(out.out, "报告已写入 / written: %s\n", c.File)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -23,7 +24,7 @@ type ingestCommand struct {
 	Dataset  string   `name:"dataset" help:"目标数据集标识；不给出则按以往交付与标准逐图层判断 / dataset id; without it each layer's is told by earlier deliveries and standards."`
 	Layers   []string `name:"layer" help:"含多个图层时指定；多个为同一图层的分幅 / which layers, when there are several; several are sheets of one."`
 	Encoding string   `name:"encoding" help:"指定文字编码，例如 GBK / text encoding, overrules the evidence."`
-	CRS      int      `name:"crs" placeholder:"EPSG" help:"指定坐标系 EPSG 代码 / EPSG code, overrules the evidence."`
+	CRS      string   `name:"crs" placeholder:"EPSG" help:"指定坐标系：EPSG 代码、GCJ-02、BD-09 或坐标转换标识 / EPSG code, GCJ-02, BD-09 or the id of a transformation."`
 	Invalid  string   `name:"invalid" default:"repair" enum:"repair,refuse" help:"无效几何：repair 修复或 refuse 拒收 / invalid geometry: ${enum}."`
 	Plan     bool     `name:"plan" help:"只显示计划 / print the plan only."`
 	Yes      bool     `name:"yes" short:"y" help:"接受计划 / accept the plan."`
@@ -43,8 +44,13 @@ var errBox = problem.New(problem.Invalid, "box-invalid", "--box", "应为 4 个�
 func (c *ingestCommand) request() (ingest.Request, error) {
 	set, err := c.settings()
 	set.BusinessKey = c.Key
+	name := c.CRS
+	code, number := strconv.Atoi(strings.TrimPrefix(strings.ToUpper(name), "EPSG:"))
+	if number == nil {
+		name = ""
+	}
 	return ingest.Request{
-		Files: c.Files, Dataset: c.Dataset, Sender: c.Sender, Layers: c.Layers, Encoding: c.Encoding, EPSG: c.CRS,
+		Files: c.Files, Dataset: c.Dataset, Sender: c.Sender, Layers: c.Layers, Encoding: c.Encoding, EPSG: code, CRS: name,
 		Policy: ingest.Policy(c.Invalid), Mode: ingest.Mode(c.Mode), ChangeField: c.Flag, Actor: console(),
 		Document: c.Document, Note: c.Note, Confirm: c.Confirm, Settings: set,
 	}, err

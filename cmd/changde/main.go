@@ -20,21 +20,22 @@ import (
 type commands struct {
 	settings
 
-	Dev      devCommand      `cmd:"" help:"私有 PostGIS + 示例城市 + 服务，一条命令 / private PostGIS, sample city and server in one."`
-	Serve    serveCommand    `cmd:"" help:"对外服务（需 DATABASE_URL）/ serve (needs DATABASE_URL)."`
-	Migrate  migrateCommand  `cmd:"" help:"建立或升级数据库结构 / create or upgrade the database schema."`
-	Worker   workerCommand   `cmd:"" help:"处理交付与审批的工作进程 / work on deliveries and decisions."`
-	Dropbox  dropboxCommand  `cmd:"" help:"看守投递箱（文件夹或 S3），自动接收交付 / watch a drop box (folder or S3) and receive deliveries."`
-	Ingest   ingestCommand   `cmd:"" help:"交付入库并发布 / load a delivery and release it."`
-	Delivery deliveryCommand `cmd:"" help:"交付：列出、报告、审批、撤回 / deliveries: list, report, decide."`
-	Profile  profileCommand  `cmd:"" help:"图层标准：列出、检查 / layer standards: list, check."`
-	Dataset  datasetCommand  `cmd:"" help:"数据集：列出、修改 / datasets: list, change."`
-	Release  releaseCommand  `cmd:"" help:"版本：列出、回退 / releases: list, roll back."`
-	Sample   sampleCommand   `cmd:"" help:"生成示例城市的交付文件 / write the sample city's deliveries."`
-	Webhook  webhookCommand  `cmd:"" help:"版本发布的回调：登记、列出、删除 / callbacks for releases."`
-	Org      orgCommand      `cmd:"" help:"单位：登记、列出 / organisations: add, list."`
-	Key      keyCommand      `cmd:"" help:"单位密钥：签发、列出、吊销 / keys: create, list, revoke."`
-	Doctor   doctorCommand   `cmd:"" help:"检查运行环境 / check what this machine has."`
+	Dev            devCommand            `cmd:"" help:"私有 PostGIS + 示例城市 + 服务，一条命令 / private PostGIS, sample city and server in one."`
+	Serve          serveCommand          `cmd:"" help:"对外服务（需 DATABASE_URL）/ serve (needs DATABASE_URL)."`
+	Migrate        migrateCommand        `cmd:"" help:"建立或升级数据库结构 / create or upgrade the database schema."`
+	Worker         workerCommand         `cmd:"" help:"处理交付与审批的工作进程 / work on deliveries and decisions."`
+	Dropbox        dropboxCommand        `cmd:"" help:"看守投递箱（文件夹或 S3），自动接收交付 / watch a drop box (folder or S3) and receive deliveries."`
+	Ingest         ingestCommand         `cmd:"" help:"交付入库并发布 / load a delivery and release it."`
+	Delivery       deliveryCommand       `cmd:"" help:"交付：列出、报告、审批、撤回 / deliveries: list, report, decide."`
+	Profile        profileCommand        `cmd:"" help:"图层标准：列出、检查 / layer standards: list, check."`
+	Dataset        datasetCommand        `cmd:"" help:"数据集：列出、修改 / datasets: list, change."`
+	Release        releaseCommand        `cmd:"" help:"版本：列出、回退 / releases: list, roll back."`
+	Sample         sampleCommand         `cmd:"" help:"生成示例城市的交付文件 / write the sample city's deliveries."`
+	Transformation transformationCommand `cmd:"" help:"坐标转换：添加、列出、删除 / transformations of legacy datums: add, list, remove."`
+	Webhook        webhookCommand        `cmd:"" help:"版本发布的回调：登记、列出、删除 / callbacks for releases."`
+	Org            orgCommand            `cmd:"" help:"单位：登记、列出 / organisations: add, list."`
+	Key            keyCommand            `cmd:"" help:"单位密钥：签发、列出、吊销 / keys: create, list, revoke."`
+	Doctor         doctorCommand         `cmd:"" help:"检查运行环境 / check what this machine has."`
 }
 
 // Exit codes beyond 0 and 1.

@@ -1,135 +1,10 @@
 package crs
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
-
-	"changde/problem"
 )
-
-// family is what a datum, by its name or ellipsoid, is to this package.
-type family int
-
-const (
-	otherDatum family = iota
-	noDatum           // none named, or one named "unknown"
-	cgcs2000
-	wgs84
-	xian1980
-	beijing1954
-	pulkovo
-)
-
-// legacy reports whether coordinates on the datum need a transformation that
-// only an operator can supply.
-func (f family) legacy() bool { return f == xian1980 || f == beijing1954 || f == pulkovo }
-
-// zh and en name a family to a person.
-func (f family) zh() string {
-	return [...]string{"其他基准", "未说明基准", "CGCS2000 国家大地坐标系", "WGS 84", "1980 西安坐标系", "1954 北京坐标系", "普尔科沃坐标系"}[f]
-}
-
-func (f family) en() string {
-	return [...]string{"another datum", "no datum", "CGCS2000", "WGS 84", "Xi'an 1980", "Beijing 1954", "Pulkovo"}[f]
-}
-
-// squeeze keeps letters, digits and non-ASCII of a name, in lower case, so that
-// "D_China_2000", "China 2000" and "china-2000" compare as one.
-func squeeze(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x80 && (r < '0' || r > '9') && (r < 'a' || r > 'z') {
-			return -1
-		}
-		return r
-	}, strings.ToLower(s))
-}
-
-// datumNames are parts of squeezed names, the first that occurs decides.
-var datumNames = []struct {
-	part string
-	is   family
-}{
-	{"china2000", cgcs2000},
-	{"cgcs2000", cgcs2000},
-	{"chinageodeticcoordinatesystem2000", cgcs2000},
-	{"国家大地坐标系", cgcs2000},
-	{"国家2000", cgcs2000},
-	{"xian1980", xian1980},
-	{"xian80", xian1980},
-	{"西安80", xian1980},
-	{"西安1980", xian1980},
-	{"1980西安", xian1980},
-	{"80西安", xian1980},
-	{"beijing1954", beijing1954},
-	{"beijing54", beijing1954},
-	{"newbeijing", beijing1954},
-	{"peking1954", beijing1954},
-	{"北京54", beijing1954},
-	{"北京1954", beijing1954},
-	{"1954北京", beijing1954},
-	{"54北京", beijing1954},
-	{"krasovsky1940", beijing1954},
-	{"krassovsky1940", beijing1954},
-	{"krassowsky1940", beijing1954},
-	{"pulkovo", pulkovo},
-	{"wgs1984", wgs84},
-	{"wgs84", wgs84},
-	{"worldgeodeticsystem1984", wgs84},
-}
-
-func familyOfName(name string) family {
-	s := squeeze(name)
-	for _, d := range datumNames {
-		if strings.Contains(s, d.part) {
-			return d.is
-		}
-	}
-	for _, vague := range []string{"unknown", "unnamed", "undefined", "custom", "notspecified", "userdefined", "basedon"} {
-		if strings.Contains(s, vague) {
-			return noDatum
-		}
-	}
-	if s == "" {
-		return noDatum
-	}
-	return otherDatum
-}
-
-func familyOfEllipsoid(a, rf float64) family {
-	near := func(a0, rf0 float64) bool { return math.Abs(a-a0) < 0.01 && math.Abs(rf-rf0) < 1e-6 }
-	switch {
-	case near(cgcsA, cgcsRF):
-		return cgcs2000
-	case near(cgcsA, 298.257223563):
-		return wgs84
-	case near(6378140, 298.257):
-		return xian1980
-	case near(6378245, 298.3):
-		return beijing1954
-	}
-	return otherDatum
-}
-
-// familyOfEPSG classifies a code; the runs are those of the EPSG data set.
-func familyOfEPSG(epsg int) family {
-	in := func(lo, hi int) bool { return epsg >= lo && epsg <= hi }
-	switch {
-	case epsg == 4610 || in(2327, 2390):
-		return xian1980
-	case epsg == 4214 || in(2401, 2442) || in(21413, 21423) || in(21453, 21463) || in(21473, 21483),
-		epsg == 4555 || in(4568, 4589) || in(4652, 4656) || in(4766, 4800) || epsg == 4812 || epsg == 4822:
-		return beijing1954
-	case epsg == 4284 || epsg == 4200 || epsg == 4178 || epsg == 4179 || in(28402, 28432) || in(28462, 28492) || in(20002, 20032):
-		return pulkovo
-	case epsg == epsgCGCS2000 || in(epsgZone6, epsgLastGauss) || epsg == 4479 || epsg == 4480:
-		return cgcs2000
-	case epsg == epsgWGS84 || epsg == epsgMercator || in(32601, 32660) || in(32701, 32760):
-		return wgs84
-	}
-	return otherDatum
-}
 
 // description is what a WKT text says.
 type description struct {
@@ -139,6 +14,9 @@ type description struct {
 	datum     string
 	family    family
 	structure bool // epsg was found from projection and parameters
+	weak      bool // the datum is told by an ellipsoid alone, or the ellipsoid is another's
+	source    Projection
+	known     bool // source is the projection of a legacy datum
 }
 
 // Parse reads the text of a CRS: WKT 1 as ESRI and the OGC (01-009) write it, or
@@ -146,7 +24,8 @@ type description struct {
 // Mercator by their structure (projection, datum, central meridian, false easting,
 // unit); for anything else epsg is the code the text states, 0 without one. name
 // and datum are as written. The error is a *problem.Error when the text is no
-// CRS. A text on a legacy datum is parsed like any other; Identify refuses it.
+// CRS. A text on a legacy datum is parsed like any other; Identify alone asks for a
+// transformation.
 func Parse(wkt string) (epsg int, name string, datum string, err error) {
 	d, err := describe(wkt)
 	if err != nil {
@@ -192,6 +71,7 @@ func describe(wkt string) (description, error) {
 	datum := geog.child("DATUM", "ENSEMBLE", "GEODETICDATUM", "TRF")
 	d.datum = datum.name()
 	d.family = familyOfName(d.datum)
+	d.weak = strings.Contains(squeeze(d.datum), "1940") // of Krassovsky, as if it were a datum
 	if d.family == noDatum {
 		// an unnamed datum may still be told by the name of its geographic CRS
 		if f := familyOfName(geog.name()); f != otherDatum {
@@ -202,8 +82,12 @@ func describe(wkt string) (description, error) {
 		a, okA := el.number(0 + 1)
 		rf, okF := el.number(1 + 1)
 		if okA && okF {
-			if f := familyOfEllipsoid(a, rf); f.legacy() && !d.family.legacy() {
+			f := familyOfEllipsoid(a, rf)
+			if f.legacy() && !d.family.legacy() {
 				d.family = f // the ellipsoid is what the coordinates were computed on, whatever the label
+				d.weak = true
+			} else if d.family.legacy() && f != otherDatum && f.ellipsoid() != d.family.ellipsoid() {
+				d.weak = true
 			} else if d.family == noDatum && f != otherDatum {
 				d.family = f
 			}
@@ -216,6 +100,9 @@ func describe(wkt string) (description, error) {
 		d.epsg = structural(root, geog, d.family)
 	}
 	d.structure = d.epsg != 0
+	if d.family.legacy() && greenwich(geog) {
+		d.source, d.known = legacySource(root, geog, d.family)
+	}
 	if d.epsg == 0 {
 		d.epsg = d.stated
 	} else if d.stated != d.epsg && samePlace(d.stated, d.epsg) {
@@ -274,31 +161,20 @@ func structural(root, geog *node, f family) int {
 		return 0
 	}
 	if root == geog {
-		if u := geog.child("UNIT", "ANGLEUNIT"); u != nil {
-			if v, ok := u.number(1); !ok || math.Abs(v-degree) > 1e-9 {
-				return 0
-			}
+		if !inDegrees(geog) {
+			return 0
 		}
 		if f == cgcs2000 {
 			return epsgCGCS2000
 		}
 		return epsgWGS84
 	}
-	if u := root.child("UNIT", "LENGTHUNIT"); u != nil {
-		if v, ok := u.number(1); !ok || v != 1 {
-			return 0
-		}
-	}
-	holder, method := root, root.child("PROJECTION").name()
-	if c := root.child("CONVERSION"); c != nil {
-		holder, method = c, c.child("METHOD", "PROJECTION").name()
-	}
-	p := parameters{scale: 1}
-	if !p.read(holder) {
+	method, p, ok := conversion(root)
+	if !ok {
 		return 0
 	}
 	name := squeeze(root.name())
-	switch squeeze(method) {
+	switch method {
 	case "transversemercator", "gausskruger", "gausskrueger", "gaussboaga":
 		return gaussCode(p, name, f)
 	case "mercatorauxiliarysphere", "popularvisualisationpseudomercator":
@@ -311,6 +187,50 @@ func structural(root, geog *node, f family) int {
 		}
 	}
 	return 0
+}
+
+// legacySource finds the projection of a text on a legacy datum.
+func legacySource(root, geog *node, f family) (Projection, bool) {
+	if root == geog {
+		return Projection{}, inDegrees(geog)
+	}
+	method, p, ok := conversion(root)
+	switch method {
+	case "transversemercator", "gausskruger", "gausskrueger", "gaussboaga":
+	default:
+		return Projection{}, false
+	}
+	if !ok || p.lat0 != 0 {
+		return Projection{}, false
+	}
+	q, err := GaussKruger{Ellipsoid: f.ellipsoid(), CentralMeridian: p.lon0, FalseEasting: p.fe, FalseNorthing: p.fn, Scale: p.scale}.Projection()
+	return q, err == nil && p.scale != 0
+}
+
+func inDegrees(geog *node) bool {
+	u := geog.child("UNIT", "ANGLEUNIT")
+	if u == nil {
+		return true
+	}
+	v, ok := u.number(1)
+	return ok && math.Abs(v-degree) <= 1e-9
+}
+
+// conversion reads the squeezed name of the method and the parameters; false for
+// another unit than the metre or a parameter that is not understood.
+func conversion(root *node) (method string, p parameters, ok bool) {
+	if u := root.child("UNIT", "LENGTHUNIT"); u != nil {
+		if v, ok := u.number(1); !ok || v != 1 {
+			return "", p, false
+		}
+	}
+	holder, method := root, root.child("PROJECTION").name()
+	if c := root.child("CONVERSION"); c != nil {
+		holder, method = c, c.child("METHOD", "PROJECTION").name()
+	}
+	p = parameters{scale: 1}
+	ok = p.read(holder)
+	return squeeze(method), p, ok
 }
 
 type parameters struct{ lon0, lat0, fe, fn, scale float64 }
@@ -396,40 +316,4 @@ func gaussCode(p parameters, name string, f family) int {
 		}
 	}
 	return 0
-}
-
-// srsCode reads the name of a CRS as GeoJSON, GML, GeoPackage and OGC services
-// write it. lonLat is true for CRS84, whose axes are longitude, latitude.
-func srsCode(s string) (epsg int, lonLat bool, ok bool) {
-	if len(s) > 512 {
-		return 0, false, false
-	}
-	s = strings.Trim(strings.TrimSpace(s), "[]<>")
-	up := strings.ToUpper(s)
-	if strings.HasSuffix(up, "CRS84") || strings.HasSuffix(up, "CRS84H") {
-		return epsgWGS84, true, true
-	}
-	i := strings.LastIndexAny(s, ":/#")
-	code, err := strconv.Atoi(s[i+1:])
-	if err == nil && code > 0 && code < 1000000 {
-		register := "EPSG"
-		if i >= 0 && strings.Contains(up[:i], "ESRI") {
-			register = "ESRI"
-		} else if i >= 0 && !strings.Contains(up[:i], "EPSG") && up[:i] != "SRID" {
-			return 0, false, false
-		}
-		c := canonical(register, code)
-		return c, false, c != 0
-	}
-	return 0, false, false
-}
-
-// legacyError refuses a claim of a legacy datum.
-func legacyError(c claim) error {
-	return problem.New(problem.Unsupported, "crs-legacy-datum", "",
-		fmt.Sprintf("数据为%s（依据：%s），不能直接入库：换算到 CGCS2000 需要测绘主管部门提供、由运行单位配置的转换参数，"+
-			"PostGIS/PROJ 没有这些参数，会原样返回坐标而不报错，位置将偏移数十米。请先由测绘单位转换为 CGCS2000 再提交；若坐标系标注有误，请指明正确的 EPSG 代码", c.datum.zh(), c.zh),
-		fmt.Sprintf("the data are on %s (by %s) and cannot be loaded as they are: the way to CGCS2000 needs transformation parameters supplied by the operator; "+
-			"PostGIS and PROJ have none, shift the coordinates by nothing and say nothing, which leaves them tens of metres off. "+
-			"Have them transformed to CGCS2000 first; if the label is wrong, name the right EPSG code", c.datum.en(), c.en))
 }

@@ -26,13 +26,17 @@ const (
 )
 
 // Projection converts between a projected or geographic CRS of the family this
-// package knows and longitude, latitude in degrees of CGCS2000. It is immutable
-// and safe for concurrent use. The zero value is the identity.
+// package knows and longitude, latitude in degrees of CGCS2000; one made by
+// GaussKruger.Projection on another ellipsoid, degrees of the datum of that
+// ellipsoid. It is immutable and safe for concurrent use. The zero value is the
+// identity.
 type Projection struct {
 	method method
 	series *kruger
 	lon0   float64 // central meridian, degrees
-	fe     float64 // false easting, metres
+	fe     float64 // false easting with the zone number, metres
+	fn     float64 // false northing, metres
+	excess float64 // scale on the central meridian, less 1
 }
 
 // ProjectionOf returns the projection of an EPSG code: 4490 and 4326 (also used
@@ -72,6 +76,9 @@ func gaussOf(epsg int) (lon0, fe float64, ok bool) {
 
 // nameOf is the EPSG name of a code this package can project, else "EPSG:n".
 func nameOf(epsg int) string {
+	if name := legacyName(epsg); name != "" {
+		return name
+	}
 	switch {
 	case epsg == epsgCGCS2000:
 		return "CGCS2000"
@@ -106,8 +113,9 @@ func (p Projection) Inverse(flat []float64, stride int) {
 	}
 	switch p.method {
 	case gauss:
+		reduce := 1 / (1 + p.excess)
 		for i := 0; i+1 < len(flat); i += stride {
-			lam, phi := p.series.inverse(flat[i]-p.fe, flat[i+1])
+			lam, phi := p.series.inverse((flat[i]-p.fe)*reduce, (flat[i+1]-p.fn)*reduce)
 			flat[i], flat[i+1] = p.lon0+lam/degree, phi/degree
 		}
 	case mercator:
@@ -124,9 +132,10 @@ func (p Projection) Forward(flat []float64, stride int) {
 	}
 	switch p.method {
 	case gauss:
+		scale := 1 + p.excess
 		for i := 0; i+1 < len(flat); i += stride {
 			x, y := p.series.forward((flat[i]-p.lon0)*degree, flat[i+1]*degree)
-			flat[i], flat[i+1] = x+p.fe, y
+			flat[i], flat[i+1] = x*scale+p.fe, y*scale+p.fn
 		}
 	case mercator:
 		for i := 0; i+1 < len(flat); i += stride {

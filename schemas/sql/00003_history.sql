@@ -218,8 +218,7 @@ COMMENT ON SCHEMA secret IS '坐标转换参数与回调密钥：对外服务的
 REVOKE ALL ON SCHEMA secret FROM PUBLIC;
 CREATE TABLE secret.transformations (
     id         text PRIMARY KEY CHECK (id ~ '^[a-z][a-z0-9-]{0,40}$'),
-    definition jsonb NOT NULL,
-    grid       bytea,
+    document   text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     actor      text NOT NULL
 );
