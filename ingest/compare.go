@@ -319,6 +319,32 @@ func (b *base) same(geometry string, z bool, columns []catalog.Column) bool {
 	return true
 }
 
+// lost finds the fields that a delivery drops or retypes: readers may build on
+// them, so a person confirms it.
+func (b *base) lost(columns []catalog.Column) []finding.Finding {
+	now := make(map[string]catalog.Column)
+	for _, c := range columns {
+		now[c.Name] = c
+	}
+	var out []finding.Finding
+	for _, old := range b.columns {
+		c, ok := now[old.Name]
+		f := finding.Finding{Rule: "Q20", Severity: finding.Warn, Action: finding.Noted, Field: old.Name}
+		switch {
+		case !ok:
+			f.Code, f.ZH, f.EN = "field-dropped", "当前版的字段 "+old.Name+" 在本次交付中没有，须人确认", "the delivery lacks the field "+old.Name+" of the current release: a person must confirm it"
+		case c.Type != old.Type:
+			f.Code = "field-retyped"
+			f.ZH = fmt.Sprintf("字段 %s 由 %s 变为 %s，须人确认", old.Name, old.Type, c.Type)
+			f.EN = fmt.Sprintf("the field %s goes from %s to %s: a person must confirm it", old.Name, old.Type, c.Type)
+		default:
+			continue
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
 // shared are the columns that both have, by name and type.
 func (b *base) shared(columns []catalog.Column) []catalog.Column {
 	var out []catalog.Column

@@ -111,13 +111,15 @@ func (d *delivery) expand(ctx context.Context, paths []string, tempDir string) (
 		}
 		d.names = append(d.names, filepath.Base(path))
 		switch {
+		case info.IsDir() && isGeodatabase(path):
+			out = append(out, file{name: filepath.Base(path), path: path})
 		case info.IsDir():
 			entries, err := os.ReadDir(path)
 			if err != nil {
 				return nil, problem.Wrap(err, problem.Invalid, "folder-unreadable", path, "文件夹不可读", "the folder cannot be read")
 			}
 			for _, e := range entries {
-				if e.Type().IsRegular() {
+				if e.Type().IsRegular() || e.IsDir() && isGeodatabase(e.Name()) {
 					out = append(out, file{name: e.Name(), path: filepath.Join(path, e.Name())})
 				}
 			}
@@ -137,8 +139,17 @@ func (d *delivery) expand(ctx context.Context, paths []string, tempDir string) (
 			if err != nil {
 				return nil, err
 			}
+			seen := make(map[string]bool)
 			for _, m := range members {
-				out = append(out, file{name: m.Name, path: m.Path})
+				f := file{name: m.Name, path: m.Path}
+				if inside, rest := cutGeodatabase(m.Name); inside != "" {
+					// A file geodatabase is a folder.
+					f = file{name: inside, path: strings.TrimSuffix(m.Path, rest)}
+				}
+				if !seen[f.name] {
+					seen[f.name] = true
+					out = append(out, f)
+				}
 			}
 		default:
 			out = append(out, file{name: filepath.Base(path), path: path})
@@ -160,6 +171,13 @@ func (d *delivery) digest(ctx context.Context, paths []string, files []file) err
 		parts := []string{path}
 		if strings.EqualFold(filepath.Ext(path), ".shp") {
 			parts = companions(path)
+		}
+		if isGeodatabase(path) {
+			if entries, err := os.ReadDir(path); err == nil {
+				for _, e := range entries {
+					parts = append(parts, filepath.Join(path, e.Name()))
+				}
+			}
 		}
 		for _, f := range files {
 			if filepath.Dir(f.path) == filepath.Clean(path) {
@@ -252,6 +270,18 @@ func isCompanion(name string) bool {
 		return true
 	}
 	return false
+}
+
+func isGeodatabase(name string) bool { return strings.EqualFold(filepath.Ext(name), ".gdb") }
+
+// cutGeodatabase cuts the name of a zip's member behind the folder of a file
+// geodatabase it lies in; inside is empty when it lies in none.
+func cutGeodatabase(name string) (inside, rest string) {
+	at := strings.Index(strings.ToLower(name), ".gdb/")
+	if at < 0 {
+		return "", ""
+	}
+	return name[:at+len(".gdb")], name[at+len(".gdb"):]
 }
 
 func isZip(path string) bool {

@@ -49,11 +49,13 @@ type findings struct {
 	counts map[finding.Action]int64
 	codes  map[string]int64
 	grades map[finding.Severity]int64
+	rules  map[string]int64
 }
 
 func newFindings(max int) *findings {
 	return &findings{
 		max: max, counts: make(map[finding.Action]int64), codes: make(map[string]int64), grades: make(map[finding.Severity]int64),
+		rules: make(map[string]int64),
 	}
 }
 
@@ -73,6 +75,7 @@ func (f *findings) add(row ...finding.Finding) {
 		}
 		f.codes[found.Code]++
 		f.grades[found.Severity]++
+		f.rules[found.Rule]++
 		if len(f.kept) >= f.max {
 			continue
 		}

@@ -141,6 +141,8 @@ type Request struct {
 	Note        string `json:"note,omitempty"`
 	// Repeat accepts files that were delivered before.
 	Repeat bool `json:"repeat,omitempty"`
+	// Priority is 1 (first) to 4 for a delivery that waits for a worker; 0 is 2.
+	Priority int `json:"priority,omitempty"`
 	// Parcel is what the source calls the delivery, so that it is received once.
 	Parcel string `json:"parcel,omitempty"`
 	// Foreign tells that the sender does not own the dataset: whatever its approval,

@@ -117,6 +117,12 @@ func (i *Ingester) checkRequest(ctx context.Context, r *Request, by Decider) err
 		}
 		*text = cleanText(*text)
 	}
+	if r.Priority < 0 || r.Priority > 4 {
+		return problem.New(problem.Invalid, "priority-range", fmt.Sprint(r.Priority), "优先级为 1（最先）到 4", "the priority is 1 (first) to 4")
+	}
+	if r.Priority == 0 {
+		r.Priority = 2
+	}
 	switch r.Mode {
 	case "":
 		r.Mode = Full
@@ -234,7 +240,9 @@ func (i *Ingester) Submit(ctx context.Context, id int64, by Decider) error {
 	err = pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
 		var dataset *string
 		var repeat bool
-		err := tx.QueryRow(ctx, "SELECT dataset, coalesce((request->>'repeat')::boolean, false) FROM changde.deliveries WHERE id = $1 AND state = 'receiving' FOR UPDATE", id).Scan(&dataset, &repeat)
+		var priority int
+		err := tx.QueryRow(ctx, `SELECT dataset, coalesce((request->>'repeat')::boolean, false), coalesce((request->>'priority')::int, 2)
+			FROM changde.deliveries WHERE id = $1 AND state = 'receiving' FOR UPDATE`, id).Scan(&dataset, &repeat, &priority)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return problem.New(problem.Conflict, "delivery-submitted", fmt.Sprint(id), "交付已提交", "the delivery was submitted already")
 		}
@@ -250,7 +258,7 @@ func (i *Ingester) Submit(ctx context.Context, id int64, by Decider) error {
 		if _, err := tx.Exec(ctx, "UPDATE changde.deliveries SET state = 'received', files = $2, bytes = $3, sha256 = $4 WHERE id = $1", id, files, total, digest); err != nil {
 			return err
 		}
-		return i.config.Enqueue(ctx, tx, Job{Delivery: id})
+		return i.config.Enqueue(ctx, tx, Job{Delivery: id, Priority: priority})
 	})
 	return postgis.Fault(ctx, err, fmt.Sprintf("submit delivery %d", id))
 }

@@ -161,3 +161,26 @@ func TestOddColumnNames(t *testing.T) {
 		t.Errorf("the last of 300 columns holds %q", got)
 	}
 }
+
+// A field that a delivery drops or retypes is never lost without a word.
+func TestDroppedFieldIsConfirmed(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	whole := `{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"a":"x","n":1},"geometry":{"type":"Point","coordinates":[111.5,29]}}]}`
+	b.deliver(ingest.Request{Files: []string{file(t, "p.geojson", whole)}, Dataset: "p"})
+	for change, code := range map[string]string{`,"n":1`: "field-dropped", `"n":1`: "field-retyped"} {
+		less := strings.Replace(whole, change, map[string]string{"field-dropped": "", "field-retyped": `"n":"one"`}[code], 1)
+		report, err := b.try(ingest.Request{Files: []string{file(t, "p.geojson", less)}, Dataset: "p"})
+		if err != nil || report.State != ingest.StateAwaiting || report.Codes[code] != 1 || len(report.Difference.Schema) == 0 {
+			t.Errorf("%s: %+v, %v", code, report, err)
+		}
+		if err := b.Decide(t.Context(), report.Delivery, ingest.Reject, ingest.Decider{Admin: true}); err != nil {
+			t.Error(err)
+		}
+	}
+	// A layer that lost its geometry is refused.
+	lost := strings.Replace(whole, `{"type":"Point","coordinates":[111.5,29]}`, "null", 1)
+	if _, err := b.try(ingest.Request{Files: []string{file(t, "p.geojson", lost)}, Dataset: "p"}); !problem.Is(err, problem.Invalid) {
+		t.Errorf("a layer without geometry: %v", err)
+	}
+}

@@ -346,9 +346,9 @@ func (l *loader) contrast(ctx context.Context, tx pgx.Tx, id int64, table string
 		return nil, l.empty()
 	}
 	d.summarise()
-	if sane := d.sanity(); len(sane) > 0 {
+	if odd := append(d.sanity(), c.base.lost(p.columns)...); len(odd) > 0 {
 		report.Confirm = true
-		l.found.add(sane...)
+		l.found.add(odd...)
 	}
 	return c, nil
 }
@@ -362,6 +362,13 @@ func countRows(ctx context.Context, tx pgx.Tx, table string) (n int64, err error
 
 func (r *Report) count(found *findings) {
 	r.Repaired, r.Refused, r.Noted = found.count(finding.Repaired), found.count(finding.Refused), found.count(finding.Noted)
+	for n := range r.Rules {
+		// The loader and the comparison have applied these.
+		rule := &r.Rules[n]
+		if read := rule.Rule <= "Q04"; read || rule.Rule == "Q20" && r.Difference != nil {
+			rule.Found, rule.Rows, rule.SkipZH, rule.SkipEN = found.rules[rule.Rule], r.Read, "", ""
+		}
+	}
 	r.Blocking, r.Errors, r.Warnings = found.grades[finding.Block], found.grades[finding.Error], found.grades[finding.Warn]
 }
 

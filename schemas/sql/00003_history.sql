@@ -126,7 +126,6 @@ ALTER TABLE changde.deliveries
     ADD COLUMN codes         jsonb,
     ADD COLUMN confirm       boolean NOT NULL DEFAULT false,
     ADD COLUMN transformation jsonb,
-    ADD COLUMN priority      smallint NOT NULL DEFAULT 2 CHECK (priority BETWEEN 1 AND 4),
     ADD COLUMN cancelled     boolean NOT NULL DEFAULT false;
 CREATE UNIQUE INDEX deliveries_parcel_idx ON changde.deliveries ((request->>'parcel')) WHERE parent IS NULL;
 COMMENT ON COLUMN changde.deliveries.state IS 'receiving 接收中，received 已接收，inspected 已探查，loading 入库中，staged 已入暂存表，checked 已检查比对，awaiting 待审批，released 已发布，rejected 已退回，withdrawn 已撤回，failed 失败，split 已分为多个交付';
@@ -234,7 +233,7 @@ BEGIN
         GRANT SELECT ON ALL TABLES IN SCHEMA changde TO changde_api;
         GRANT USAGE ON SCHEMA difference TO changde_api;
         ALTER DEFAULT PRIVILEGES IN SCHEMA difference GRANT SELECT ON TABLES TO changde_api;
-        GRANT INSERT (dataset, sender, files, bytes, sha256, state, relation, request, depot, parent, mode, actor, document, note, priority) ON changde.deliveries TO changde_api;
+        GRANT INSERT (dataset, sender, files, bytes, sha256, state, relation, request, depot, parent, mode, actor, document, note) ON changde.deliveries TO changde_api;
         GRANT UPDATE (files, bytes, sha256, state, plan, request, cancelled, error, finished_at) ON changde.deliveries TO changde_api;
         GRANT INSERT ON changde.decisions, changde.audit, changde.revisions TO changde_api;
         GRANT INSERT (id, title_zh) ON changde.datasets TO changde_api;
@@ -260,7 +259,7 @@ CREATE INDEX deliveries_open_idx ON changde.deliveries (id) WHERE state IN ('loa
 ALTER TABLE changde.deliveries ALTER COLUMN dataset SET NOT NULL, ALTER COLUMN sha256 SET NOT NULL, ALTER COLUMN plan SET NOT NULL,
     DROP COLUMN request, DROP COLUMN depot, DROP COLUMN parent, DROP COLUMN mode, DROP COLUMN profile, DROP COLUMN actor, DROP COLUMN document, DROP COLUMN note,
     DROP COLUMN progress, DROP COLUMN base_revision, DROP COLUMN base_relation, DROP COLUMN difference, DROP COLUMN statistics, DROP COLUMN rules, DROP COLUMN blocking,
-    DROP COLUMN errors, DROP COLUMN warnings, DROP COLUMN codes, DROP COLUMN confirm, DROP COLUMN transformation, DROP COLUMN priority, DROP COLUMN cancelled;
+    DROP COLUMN errors, DROP COLUMN warnings, DROP COLUMN codes, DROP COLUMN confirm, DROP COLUMN transformation, DROP COLUMN cancelled;
 -- +goose StatementBegin
 DO $$
 DECLARE
