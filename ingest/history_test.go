@@ -305,3 +305,18 @@ func TestRevisionsAreDated(t *testing.T) {
 		}
 	}
 }
+
+// Fields may have the names that contents use themselves.
+func TestFieldsNamedAsOurs(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	row := func(hash string) string {
+		return `{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"fid":7,"hash":"` + hash + `","until":"u","rev":"r","span":"s","a":"a","b":"b","kind":"k","key":"x","op":"o","geom":"g","moved":true},"geometry":{"type":"Point","coordinates":[111.5,29]}}]}`
+	}
+	for _, hash := range []string{"one", "two"} {
+		b.deliver(ingest.Request{Files: []string{file(t, "p.geojson", row(hash))}, Dataset: "p", Settings: ingest.Settings{BusinessKey: "key", Label: "kind", Class: "a"}})
+	}
+	if got := b.rows(`SELECT hash_, until_, rev_, span_, a, b, kind, key, op_, geom_, moved, fid_ FROM data.p`); got != "two u r s a b k x o g true 7" {
+		t.Errorf("the row is %q", got)
+	}
+}

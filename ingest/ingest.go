@@ -176,4 +176,8 @@ type Settings struct {
 	Profile     string            `json:"profile,omitempty"` // layer standard, NoColumn for none
 	Approval    catalog.Approval  `json:"approval,omitempty"`
 	Editable    *bool             `json:"editable,omitempty"`
+	// Metadata are elements of the core metadata by name (topic, secrecy, scale,
+	// lineage, contact, ...); "-" removes one. Once a dataset has any, rule Q19 asks
+	// for all that are mandatory.
+	Metadata map[string]string `json:"metadata,omitempty"`
 }

@@ -228,7 +228,7 @@ func at(err error, where string) error {
 // reserved are the names a content table uses itself and PostgreSQL's system
 // columns.
 var reserved = map[string]bool{
-	"fid": true, "geom": true, "rev": true, "span": true,
+	"fid": true, "geom": true, "rev": true, "span": true, "hash": true, "until": true, "op": true,
 	"tableoid": true, "xmin": true, "cmin": true, "xmax": true, "cmax": true, "ctid": true,
 }
 

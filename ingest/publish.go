@@ -35,8 +35,15 @@ func describe(ctx context.Context, tx pgx.Tx, dataset string, set Settings) erro
 	if set.Box != nil {
 		box = set.Box[:]
 	}
+	metadata, err := json.Marshal(set.Metadata)
+	if err != nil {
+		return fmt.Errorf("encode metadata: %w", err)
+	}
+	if set.Metadata == nil {
+		metadata = []byte("{}")
+	}
 	var narrowed bool
-	err := tx.QueryRow(ctx, `
+	err = tx.QueryRow(ctx, `
 		WITH old AS (SELECT id, sharing FROM changde.datasets WHERE id = $1)
 		UPDATE changde.datasets d SET
 			title_zh = coalesce(nullif($2, ''), title_zh), title_en = coalesce(nullif($3, ''), title_en),
@@ -45,11 +52,12 @@ func describe(ctx context.Context, tx pgx.Tx, dataset string, set Settings) erro
 			label = nullif(coalesce(nullif($8, ''), label), '-'), class = nullif(coalesce(nullif($9, ''), class), '-'),
 			time_column = nullif(coalesce(nullif($10, ''), time_column), '-'), attribution = coalesce(nullif($11, ''), attribution),
 			synthetic = coalesce($12, synthetic), box = coalesce($13, box),
-			profile = coalesce(nullif(coalesce(nullif($14, ''), profile), '-'), ''), approval = coalesce(nullif($15, ''), approval), editable = coalesce($16, editable)
+			profile = coalesce(nullif(coalesce(nullif($14, ''), profile), '-'), ''), approval = coalesce(nullif($15, ''), approval), editable = coalesce($16, editable),
+			metadata = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each_text(metadata || coalesce($17::jsonb, '{}')) WHERE value <> '-')
 		FROM old WHERE d.id = old.id
 		RETURNING (array_position(ARRAY['private', 'internal', 'public'], d.sharing) < array_position(ARRAY['private', 'internal', 'public'], old.sharing))`,
 		dataset, set.TitleZH, set.TitleEN, set.Description, set.Owner, string(set.Sharing), set.BusinessKey, set.Label, set.Class, set.TimeColumn,
-		set.Attribution, set.Synthetic, box, set.Profile, string(set.Approval), set.Editable).Scan(&narrowed)
+		set.Attribution, set.Synthetic, box, set.Profile, string(set.Approval), set.Editable, metadata).Scan(&narrowed)
 	if err != nil {
 		return fmt.Errorf("describe dataset %s: %w", dataset, err)
 	}

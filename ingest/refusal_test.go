@@ -184,3 +184,20 @@ func TestDroppedFieldIsConfirmed(t *testing.T) {
 		t.Errorf("a layer without geometry: %v", err)
 	}
 }
+
+// A dataset whose owner keeps metadata is not released without those that are
+// mandatory (Q19).
+func TestMetadataMustBeComplete(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	request := ingest.Request{Files: []string{countiesZone}, Dataset: "xzq", Settings: ingest.Settings{Profile: "xzq-3", Metadata: map[string]string{"secrecy": "公开"}}}
+	report, err := b.try(request)
+	if !problem.Is(err, problem.Invalid) || report.Codes["metadata-missing"] == 0 {
+		t.Errorf("without a topic: %+v, %v", report.Codes, err)
+	}
+	request.Settings.Metadata["scale"] = "1:10000"
+	request.Settings.Metadata["nonsense"] = "x"
+	if _, err := b.try(request); !problem.Is(err, problem.Invalid) || !strings.Contains(err.Error(), "topic") {
+		t.Errorf("an unknown element: %v", err)
+	}
+}

@@ -43,10 +43,14 @@ func (i *Ingester) inspectQuality(ctx context.Context, tx pgx.Tx, l *loader, tab
 		}
 		defer func() { _, _ = tx.Exec(ctx, "DROP VIEW IF EXISTS pg_temp.changed") }()
 	}
+	metadata, err := l.metadata(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
 	summary, err := quality.Check(ctx, tx, quality.Layer{
 		Relation: relation, Columns: p.columns, Geometry: p.geometry, Z: p.z, RowOf: l.rowOf,
 	}, quality.Options{
-		Profile: p.standard.profile, Library: i.config.Library, Today: time.Now(), MaxFindings: maxRuleFindings,
+		Profile: p.standard.profile, Library: i.config.Library, Today: time.Now(), MaxFindings: maxRuleFindings, Metadata: metadata,
 		Neighbour: func(dataset string) ([2]string, []catalog.Column, bool) {
 			b, err := current(ctx, tx, dataset)
 			if err != nil || b == nil {
@@ -66,4 +70,37 @@ func (i *Ingester) inspectQuality(ctx context.Context, tx pgx.Tx, l *loader, tab
 		})
 	}
 	return out, nil
+}
+
+// metadata is the core metadata of the dataset as it will be: what its owner says,
+// and what the platform knows itself. It is nil for a dataset whose owner keeps
+// none.
+func (l *loader) metadata(ctx context.Context, tx pgx.Tx) (map[string]string, error) {
+	set := l.plan.request.Settings
+	given := make(map[string]string)
+	var title, abstract, owner string
+	err := tx.QueryRow(ctx, "SELECT metadata, title_zh, description, coalesce(owner, '') FROM changde.datasets WHERE id = $1", l.plan.Dataset).
+		Scan(&given, &title, &abstract, &owner)
+	if err != nil {
+		return nil, fmt.Errorf("read metadata of %s: %w", l.plan.Dataset, err)
+	}
+	for name, value := range set.Metadata {
+		given[name] = value
+		if value == NoColumn {
+			delete(given, name)
+		}
+	}
+	if len(given) == 0 {
+		return nil, nil
+	}
+	today := time.Now().Format(time.DateOnly)
+	for name, value := range map[string]string{
+		"title": cmp.Or(set.TitleZH, title), "abstract": cmp.Or(set.Description, abstract), "responsible": cmp.Or(set.Owner, owner),
+		"contact": cmp.Or(set.Owner, owner), "date": today, "stamp": today, "language": "zh", "charset": "UTF-8", "crs": "EPSG:4490",
+	} {
+		if given[name] == "" {
+			given[name] = value
+		}
+	}
+	return given, nil
 }

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
 	"changde/catalog"
+	"changde/ingest/quality"
 	"changde/problem"
 )
 
@@ -102,6 +104,9 @@ func (i *Ingester) settings(ctx context.Context, r Request) (datasetSettings, er
 	}
 	s.storedKey, s.businessKey = key, setting(set.BusinessKey, key)
 	s.profile = setting(set.Profile, s.profile)
+	if err := checkMetadata(set.Metadata); err != nil {
+		return s, err
+	}
 	if set.Approval != "" {
 		s.approval = set.Approval
 	}
@@ -123,6 +128,25 @@ func (i *Ingester) settings(ctx context.Context, r Request) (datasetSettings, er
 		}
 	}
 	return s, nil
+}
+
+// checkMetadata refuses elements that the core metadata does not have.
+func checkMetadata(given map[string]string) error {
+	known := make(map[string]bool)
+	var names []string
+	for _, e := range quality.Elements() {
+		known[e.ID] = true
+		names = append(names, e.ID)
+	}
+	for name, value := range given {
+		if !known[name] {
+			return problem.New(problem.Invalid, "metadata-unknown", name, "没有这项元数据；可用："+strings.Join(names, "、"), "there is no such element; there are: "+strings.Join(names, ", "))
+		}
+		if utf8.RuneCountInString(value) > maxNote {
+			return problem.New(problem.TooLarge, "metadata-long", name, fmt.Sprintf("每项最多 %d 字", maxNote), fmt.Sprintf("an element has at most %d characters", maxNote))
+		}
+	}
+	return nil
 }
 
 // registered refuses an organisation that is not there.

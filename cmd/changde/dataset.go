@@ -50,25 +50,27 @@ func (c *datasetListCommand) Run(ctx context.Context, s *settings, out *streams)
 
 // describeFlags describe a dataset, on a delivery or by themselves.
 type describeFlags struct {
-	Title    string    `name:"title" help:"数据集名称 / the dataset's title."`
-	TitleEN  string    `name:"title-en" help:"英文名称 / English title."`
-	Owner    string    `name:"owner" help:"所属单位 / owning organisation."`
-	Sharing  string    `name:"sharing" enum:",public,internal,private" default:"" help:"共享方式，新数据集默认 internal / public, internal (default for a new one) or private."`
-	Label    string    `name:"label" placeholder:"FIELD" help:"标注字段 / field for labels."`
-	Class    string    `name:"class" placeholder:"FIELD" help:"图例分类字段 / field of the legend."`
-	Time     string    `name:"time" placeholder:"FIELD" help:"时间字段 / field that datetime filters on."`
-	Source   string    `name:"attribution" help:"数据来源说明 / attribution."`
-	Profile  string    `name:"profile" help:"图层标准，- 为取消 / layer standard, - for none."`
-	Approval string    `name:"approval" enum:",automatic,approval,four-eyes" default:"" help:"审批：automatic 检查通过即发布；approval 须审批；four-eyes 交付与审批不得同一人 / what a checked delivery waits for."`
-	Editable *bool     `name:"editable" negatable:"" help:"允许通过接口逐个编辑要素 / features may be edited through the API."`
-	Box      []float64 `name:"box" placeholder:"W,S,E,N" help:"允许的坐标范围（度），默认城市范围 / where coordinates may lie, in degrees."`
+	Title    string            `name:"title" help:"数据集名称 / the dataset's title."`
+	TitleEN  string            `name:"title-en" help:"英文名称 / English title."`
+	Owner    string            `name:"owner" help:"所属单位 / owning organisation."`
+	Sharing  string            `name:"sharing" enum:",public,internal,private" default:"" help:"共享方式，新数据集默认 internal / public, internal (default for a new one) or private."`
+	Label    string            `name:"label" placeholder:"FIELD" help:"标注字段 / field for labels."`
+	Class    string            `name:"class" placeholder:"FIELD" help:"图例分类字段 / field of the legend."`
+	Time     string            `name:"time" placeholder:"FIELD" help:"时间字段 / field that datetime filters on."`
+	Source   string            `name:"attribution" help:"数据来源说明 / attribution."`
+	Profile  string            `name:"profile" help:"图层标准，- 为取消 / layer standard, - for none."`
+	Approval string            `name:"approval" enum:",automatic,approval,four-eyes" default:"" help:"审批：automatic 检查通过即发布；approval 须审批；four-eyes 交付与审批不得同一人 / what a checked delivery waits for."`
+	Editable *bool             `name:"editable" negatable:"" help:"允许通过接口逐个编辑要素 / features may be edited through the API."`
+	Describe string            `name:"description" help:"摘要 / abstract."`
+	Meta     map[string]string `name:"meta" placeholder:"NAME=TEXT" help:"核心元数据，如 secrecy=公开 topic=规划地籍；- 为删除 / core metadata."`
+	Box      []float64         `name:"box" placeholder:"W,S,E,N" help:"允许的坐标范围（度），默认城市范围 / where coordinates may lie, in degrees."`
 }
 
 func (f *describeFlags) settings() (ingest.Settings, error) {
 	set := ingest.Settings{
 		TitleZH: f.Title, TitleEN: f.TitleEN, Owner: f.Owner, Sharing: catalog.Sharing(f.Sharing),
 		Label: f.Label, Class: f.Class, TimeColumn: f.Time, Attribution: f.Source,
-		Profile: f.Profile, Approval: catalog.Approval(f.Approval), Editable: f.Editable,
+		Description: f.Describe, Metadata: f.Meta, Profile: f.Profile, Approval: catalog.Approval(f.Approval), Editable: f.Editable,
 	}
 	switch len(f.Box) {
 	case 0:

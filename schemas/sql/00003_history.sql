@@ -11,10 +11,12 @@ ALTER TABLE changde.datasets
     ADD COLUMN profile  text NOT NULL DEFAULT '',
     ADD COLUMN approval text NOT NULL DEFAULT 'automatic' CHECK (approval IN ('automatic', 'approval', 'four-eyes')),
     ADD COLUMN editable boolean NOT NULL DEFAULT false,
+    ADD COLUMN metadata jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN relation text,
     ADD COLUMN rows     bigint NOT NULL DEFAULT 0,
     ADD COLUMN extent   double precision[] CHECK (array_length(extent, 1) = 4);
 COMMENT ON COLUMN changde.datasets.approval IS 'automatic 检查无阻断即发布；approval 须审批；four-eyes 审批人须不同于交付人';
+COMMENT ON COLUMN changde.datasets.metadata IS '核心元数据（GB/T 19710）中平台自身不知道的部分：topic 专题类别、secrecy 密级、scale、lineage、contact 等';
 COMMENT ON COLUMN changde.datasets.relation IS '当前内容表；空为尚未发布，或行直接存于平台表';
 COMMENT ON COLUMN changde.datasets.rows IS '当前行数，含发布之后的接口编辑';
 
@@ -279,5 +281,5 @@ END
 $$;
 -- +goose StatementEnd
 ALTER TABLE changde.releases DROP COLUMN difference, DROP COLUMN statistics, DROP COLUMN document, DROP COLUMN actor;
-ALTER TABLE changde.datasets DROP COLUMN profile, DROP COLUMN approval, DROP COLUMN editable, DROP COLUMN relation, DROP COLUMN rows, DROP COLUMN extent;
+ALTER TABLE changde.datasets DROP COLUMN profile, DROP COLUMN approval, DROP COLUMN editable, DROP COLUMN metadata, DROP COLUMN relation, DROP COLUMN rows, DROP COLUMN extent;
 ALTER TABLE changde.keys DROP COLUMN role;
