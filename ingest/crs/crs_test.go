@@ -271,6 +271,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("<html>")
 	f.Add(`GEOGCS["a""b",DATUM["d"]]`)
 	f.Add("BOUNDCRS[SOURCECRS[BOUNDCRS[SOURCECRS[A[1]]]]]")
+	xian := parsed(f, xianDoc)
 	f.Fuzz(func(t *testing.T, s string) {
 		code, name, datum, err := Parse(s)
 		if err != nil {
@@ -286,6 +287,14 @@ func FuzzParse(f *testing.F) {
 		ch, err := Identify(Evidence{WKT: s, SRSName: s, Points: lonLat, Box: box})
 		if err == nil && (ch.EPSG <= 0 || !utf8.ValidString(ch.ZH)) {
 			t.Fatalf("%+v", ch)
+		}
+		for _, e := range []Evidence{{Named: s, WKT: s}, {Named: xian.ID(), WKT: s, SRSName: s}, {WKT: s, Points: lonLat}, {SRSName: s}} {
+			e.Transformations, e.Box = []*Transformation{xian}, box
+			ch, err := Identify(e)
+			var p *problem.Error
+			if err == nil && (!utf8.ValidString(ch.ZH) || ch.ZH == "") || err != nil && !errors.As(err, &p) {
+				t.Fatalf("%+v, %v", ch, err)
+			}
 		}
 	})
 }

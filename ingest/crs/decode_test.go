@@ -34,6 +34,13 @@ func TestReadTransformation(t *testing.T) {
 	if n := len(tr.Residuals(nil).Points); n != 2 {
 		t.Errorf("%d check points", n)
 	}
+	bound, ok := tr.From(2382)
+	if !ok {
+		t.Fatal("does not serve EPSG:2382")
+	}
+	if diff := cmp.Diff(tr.Residuals(nil), bound.Residuals(nil)); diff != "" {
+		t.Errorf("the check points move with the CRS of the data: %s", diff)
+	}
 	again, err := ParseTransformation(tr.Document())
 	if err != nil || again.String() != tr.String() {
 		t.Errorf("its document is read as %v, %v", again, err)

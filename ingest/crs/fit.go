@@ -42,21 +42,25 @@ func (e Evidence) fitsBy(p Converter) (ok, swapped, can bool) {
 	if len(e.Points) == 0 || e.Box == ([4]float64{}) {
 		return false, false, false
 	}
-	flat := make([]float64, 0, 2*len(e.Points))
-	for _, pt := range e.Points {
-		flat = append(flat, pt[0], pt[1])
-	}
-	if e.share(p, flat) >= fitShare {
+	if e.share(p, e.flat(false)) >= fitShare {
 		return true, false, true
 	}
-	flat = flat[:0]
-	for _, pt := range e.Points {
-		flat = append(flat, pt[1], pt[0])
-	}
-	if e.share(p, flat) >= fitShare {
+	if e.share(p, e.flat(true)) >= fitShare {
 		return true, true, true
 	}
 	return false, false, true
+}
+
+// flat is the sample as one array, exchanged when asked.
+func (e Evidence) flat(swap bool) []float64 {
+	out := make([]float64, 0, 2*len(e.Points))
+	for _, p := range e.Points {
+		out = append(out, p[0], p[1])
+	}
+	if swap {
+		SwapXY(out, 2)
+	}
+	return out
 }
 
 // share is the part of the points inside the box; flat is overwritten.

@@ -113,8 +113,17 @@ func TestGaussKrugerRoundTrip(t *testing.T) {
 func TestGaussKrugerBounds(t *testing.T) {
 	t.Parallel()
 	for _, g := range []GaussKruger{
-		{Ellipsoid: 3}, {Ellipsoid: -1}, {CentralMeridian: 181}, {CentralMeridian: math.NaN()}, {FalseEasting: 2e8}, {FalseNorthing: math.Inf(-1)},
-		{Zone: -1}, {Zone: 121}, {Scale: 2}, {Scale: -1}, {Scale: math.NaN()},
+		{Ellipsoid: 3},
+		{Ellipsoid: -1},
+		{CentralMeridian: 181},
+		{CentralMeridian: math.NaN()},
+		{FalseEasting: 2e8},
+		{FalseNorthing: math.Inf(-1)},
+		{Zone: -1},
+		{Zone: 121},
+		{Scale: 2},
+		{Scale: -1},
+		{Scale: math.NaN()},
 	} {
 		_, err := g.Projection()
 		var p *problem.Error

@@ -29,7 +29,7 @@ func (e Evidence) named(claims []claim, notes []note) (Choice, error) {
 			fmt.Sprintf("没有名为“%s”的坐标系或转换；可用 EPSG 代码、GCJ-02、BD-09%s", shown, listed("，或转换 ", ids, "、")),
 			fmt.Sprintf("there is no CRS or transformation named \"%s\"; there are EPSG codes, GCJ-02, BD-09%s", shown, listed(" and the transformations ", ids, ", ")))
 	}
-	source := claim{by: "user", zh: "用户指名该转换", en: "the user named the transformation"}
+	source := claim{by: "user", zh: "用户指名该转换", en: "the user's choice"}
 	if e.User != 0 {
 		if _, ok := t.From(e.User); !ok {
 			return Choice{}, conflict(e)
@@ -108,7 +108,7 @@ func checkedEN(can bool) string {
 
 func (e Evidence) misplaced(name string) error {
 	return problem.New(problem.Invalid, "crs-contradiction", "",
-		fmt.Sprintf("指明的坐标系与坐标矛盾：按%s换算后，坐标落在应有范围（%s）之外%s；请核对坐标系、带号与转换", name, e.boxText(), e.firstText()),
+		fmt.Sprintf("指明的坐标系与坐标矛盾：按 %s 换算后，坐标落在应有范围（%s）之外%s；请核对坐标系、带号与转换", name, e.boxText(), e.firstText()),
 		fmt.Sprintf("the CRS named contradicts the coordinates: converted from %s they lie outside the area (%s)%s; check the CRS, the zone and the transformation", name, e.boxText(), e.firstText()))
 }
 
@@ -150,13 +150,16 @@ func (e Evidence) legacy(c claim, claims []claim, notes []note) (Choice, error) 
 // degrees where they can be nothing else.
 func (e Evidence) transformed(t *Transformation, source claim, notes []note) (Choice, error) {
 	name, _ := t.Source()
+	nameZH := name
 	own := t.open().source
 	switch {
 	case source.known:
 		name, t = source.name, t.bind(source.from)
+		nameZH = name
 	case t.datum == noDatum:
+		nameZH = "独立平面坐标系"
 	case e.degrees():
-		name, t = t.datum.en(), t.bind(Projection{})
+		name, nameZH, t = t.datum.en(), t.datum.zh(), t.bind(Projection{})
 	case own.method == geographic && len(e.Points) > 0:
 		return Choice{}, problem.New(problem.Invalid, "crs-unknown", "",
 			fmt.Sprintf("转换 %s 用于%s，但坐标是平面坐标，其投影未知%s；请一并指明源坐标系的 EPSG 代码（如 2361）", t.id, t.datum.zh(), e.firstText()),
@@ -164,15 +167,21 @@ func (e Evidence) transformed(t *Transformation, source claim, notes []note) (Ch
 	}
 	fits, swapped, can := e.fitsBy(t)
 	if can && !fits {
-		return Choice{}, e.misplaced(fmt.Sprintf(" %s (%s) ", name, t.id))
+		return Choice{}, e.misplaced(fmt.Sprintf("%s (%s)", name, t.id))
+	}
+	if can && !swapped && e.share(t, e.flat(true)) >= fitShare {
+		notes = append(notes, note{
+			zh: "两种坐标轴次序换算后都在范围内，按文件次序（先东后北）处理；若文件先存北坐标，请对调后再交付",
+			en: "in either order of axes the sample lies inside; the file's order is taken as easting first: if it stores northing first, exchange the two and deliver again",
+		})
 	}
 	zh, en := "无检查点", "no check points"
 	if t.checked > 0 {
 		zh, en = fmt.Sprintf("%d 个检查点均方根残差 %.3f 米", t.checked, t.rms), fmt.Sprintf("RMS %.3f m on %d check points", t.rms, t.checked)
 	}
 	ch := Choice{EPSG: epsgCGCS2000, Name: "CGCS2000 from " + name, By: source.by, Swapped: swapped, Transformation: t.id, Converter: t}
-	ch.ZH = fmt.Sprintf("坐标为 %s，经转换 %s（%s，%s）换算到 CGCS2000（EPSG:4490），依据：%s%s", name, t.id, t.kind.zh(), zh, source.zh, checkedZH(can))
-	ch.EN = fmt.Sprintf("the coordinates are %s and are taken to CGCS2000 (EPSG:4490) by the transformation %s (%s, %s), by %s%s", name, t.id, t.kind, en, source.en, checkedEN(can))
+	ch.ZH = fmt.Sprintf("坐标为 %s，经转换 %s（%s，%s）换算到 CGCS2000（EPSG:4490），依据：%s%s", nameZH, t.id, t.kind.zh(), zh, source.zh, checkedZH(can))
+	ch.EN = fmt.Sprintf("the coordinates, in %s, are taken to CGCS2000 (EPSG:4490) by the transformation %s (%s, %s), by %s%s", name, t.id, t.kind, en, source.en, checkedEN(can))
 	return ch.finish(notes), nil
 }
 

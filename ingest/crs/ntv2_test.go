@@ -118,8 +118,10 @@ func TestNTv2AgainstPROJ(t *testing.T) {
 	}
 	// Grids of other countries that come with PROJ, where they are installed.
 	for _, f := range []file{
-		{"/usr/share/proj/BETA2007.gsb", 5, 47, 15.5, 55.5}, {"/usr/share/proj/ntf_r93.gsb", -5, 42, 9, 51},
-		{"/usr/share/proj/CHENYX06a.gsb", 5.8, 45.7, 10.6, 47.9}, {"/usr/share/proj/nzgd2kgrid0005.gsb", 166, -47, 179, -34},
+		{"/usr/share/proj/BETA2007.gsb", 5, 47, 15.5, 55.5},
+		{"/usr/share/proj/ntf_r93.gsb", -5, 42, 9, 51},
+		{"/usr/share/proj/CHENYX06a.gsb", 5.8, 45.7, 10.6, 47.9},
+		{"/usr/share/proj/nzgd2kgrid0005.gsb", 166, -47, 179, -34},
 	} {
 		if _, err := os.Stat(f.path); err == nil {
 			files = append(files, f)
