@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/jackc/pgx/v5"
+
 	"changde/ingest/profile"
 	"changde/postgis"
 )
@@ -53,16 +55,23 @@ func (c *checker) parents(ctx context.Context, relation [2]string) (*tiles, erro
 
 // coverer compares rows with the parents in one tile after the other.
 type coverer struct {
-	in      intersector
-	least   float64
-	cells   []box
-	outside []deficit
+	in               intersector
+	tolerance, least float64
+	cells            []cell
+	outside          []deficit
+}
+
+// cell is where something is missing, and the longest edge there, in metres.
+type cell struct {
+	box
+	edge float64
 }
 
 // deficit is how much of a row, in square metres, no parent covers in one tile.
 type deficit struct {
 	fid  int64
 	area float64
+	wide float64 // metres: how wide it must be
 }
 
 // uncovered is Q07 with a parent: what the rows do not cover of it.
@@ -74,7 +83,7 @@ func (c *checker) uncovered(ctx context.Context, r *rule, parent *[2]string, dir
 	defer p.spill.close()
 	workers := make([]coverer, c.o.Workers)
 	var mu sync.Mutex
-	var cells []box
+	var cells []cell
 	err = c.tiles.both(ctx, p, dirty, func(w int, t, p *tile) error {
 		v := &workers[w]
 		v.least, v.cells = least, v.cells[:0]
@@ -89,7 +98,7 @@ func (c *checker) uncovered(ctx context.Context, r *rule, parent *[2]string, dir
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(cells, func(a, b box) int { return cmp.Or(cmp.Compare(a.x0, b.x0), cmp.Compare(a.y0, b.y0)) })
+	slices.SortFunc(cells, func(a, b cell) int { return cmp.Or(cmp.Compare(a.x0, b.x0), cmp.Compare(a.y0, b.y0)) })
 	if len(cells) > mostCells {
 		cells, r.AtLeast = cells[:mostCells], true
 		r.NoteZH, r.NoteEN = "未覆盖之处过多，只检查了一部分", "too much is not covered; only a part was looked at"
@@ -145,7 +154,14 @@ func (v *coverer) look(t, p *tile, r box, rows, parents []int32, depth int) {
 			return
 		}
 	}
-	v.cells = append(v.cells, r)
+	one := cell{box: r}
+	for _, i := range rows {
+		one.edge = max(one.edge, t.longest(&t.areas[i], r))
+	}
+	for _, i := range parents {
+		one.edge = max(one.edge, p.longest(&p.areas[i], r))
+	}
+	v.cells = append(v.cells, one)
 }
 
 func those(t *tile, of []int32, r box) []int32 {
@@ -182,7 +198,7 @@ func (v *coverer) shared(t, p *tile, rows, parents []int32, r box) float64 {
 
 // tellUncovered asks PostGIS what is not covered in the cells, puts the pieces
 // together and tells those that are neither small nor thin.
-func (c *checker) tellUncovered(ctx context.Context, r *rule, parent [2]string, cells []box, tolerance, least float64) error {
+func (c *checker) tellUncovered(ctx context.Context, r *rule, parent [2]string, cells []cell, tolerance, least float64) error {
 	if len(cells) == 0 {
 		return nil
 	}
@@ -190,47 +206,41 @@ func (c *checker) tellUncovered(ctx context.Context, r *rule, parent [2]string, 
 	if err != nil {
 		return err
 	}
-	if _, err := c.tx.Exec(ctx, `DROP TABLE IF EXISTS pg_temp.quality_uncovered; CREATE TEMP TABLE quality_uncovered (geom geometry) ON COMMIT DROP`); err != nil {
+	if _, err := c.tx.Exec(ctx, `DROP TABLE IF EXISTS pg_temp.quality_uncovered; CREATE TEMP TABLE quality_uncovered (geom geometry, t float8) ON COMMIT DROP`); err != nil {
 		return fmt.Errorf("make a table of what is not covered: %w", err)
 	}
 	name := c.layer.Relation
 	for some := range slices.Chunk(cells, cellBatch) {
-		var x0, y0, x1, y1 []float64
+		var x0, y0, x1, y1, wide []float64
 		for _, b := range some {
-			x0, y0, x1, y1 = append(x0, b.x0), append(y0, b.y0), append(x1, b.x1), append(y1, b.y1)
+			x0, y0, x1, y1, wide = append(x0, b.x0), append(y0, b.y0), append(x1, b.x1), append(y1, b.y1), append(wide, tolerance+drift(b.edge, b.y0))
 		}
-		q := new(postgis.SQL).Raw("INSERT INTO quality_uncovered SELECT d FROM (SELECT ST_MakeEnvelope(x0, y0, x1, y1, 4490) AS e FROM unnest(").
-			Arg(x0).Raw("::float8[], ").Arg(y0).Raw("::float8[], ").Arg(x1).Raw("::float8[], ").Arg(y1).
-			Raw("::float8[]) c(x0, y0, x1, y1)) c, LATERAL (SELECT ST_Union(ST_Intersection(ST_Force2D(p.geom), e)) AS need FROM ").Ident(parent[0], parent[1]).
+		q := new(postgis.SQL).Raw("INSERT INTO quality_uncovered SELECT d, t FROM (SELECT ST_MakeEnvelope(x0, y0, x1, y1, 4490) AS e, t FROM unnest(").
+			Arg(x0).Raw("::float8[], ").Arg(y0).Raw("::float8[], ").Arg(x1).Raw("::float8[], ").Arg(y1).Raw("::float8[], ").Arg(wide).
+			Raw("::float8[]) c(x0, y0, x1, y1, t)) c, LATERAL (SELECT ST_Union(ST_Intersection(ST_Force2D(p.geom), e)) AS need FROM ").Ident(parent[0], parent[1]).
 			Raw(" p WHERE p.geom && e) p, LATERAL (SELECT ST_Union(ST_Force2D(t.geom)) AS have FROM ").Ident(name[0], name[1]).
 			Raw(" t WHERE t.geom && e) t, LATERAL (SELECT ST_CollectionExtract(CASE WHEN have IS NULL THEN need ELSE ST_Difference(need, have) END, 3) AS d) d WHERE NOT ST_IsEmpty(d)")
 		if _, err := c.tx.Exec(ctx, q.String(), q.Args()...); err != nil {
 			return fmt.Errorf("find what is not covered: %w", err)
 		}
 	}
-	rows, err := c.tx.Query(ctx, `SELECT ST_AsEWKB(g, 'NDR'), ST_X(p), ST_Y(p) FROM (SELECT g, ST_PointOnSurface(g) AS p FROM
-		(SELECT (ST_Dump(ST_Union(geom))).geom AS g FROM quality_uncovered) u) u ORDER BY 2, 3`)
+	q := new(postgis.SQL).Raw("WITH i AS MATERIALIZED (SELECT g AS geom, (SELECT max(t) FROM quality_uncovered q WHERE q.geom && g) AS t FROM (SELECT (ST_Dump(ST_Union(geom))).geom AS g FROM quality_uncovered) u) SELECT ").
+		Add(thickColumns()).Raw(" FROM i, ").Add(thick()).Raw(" WHERE k.geom IS NOT NULL ORDER BY 3, 4")
+	rows, err := c.tx.Query(ctx, q.String())
 	if err != nil {
 		return fmt.Errorf("put together what is not covered: %w", err)
 	}
-	defer rows.Close()
-	var s shape
-	for rows.Next() {
-		var ewkb []byte
-		var place [2]float64
-		if err := rows.Scan(&ewkb, &place[0], &place[1]); err != nil {
-			return fmt.Errorf("put together what is not covered: %w", err)
+	var t thickPart
+	_, err = pgx.ForEachRow(rows, t.targets(), func() error {
+		area, err := t.area()
+		if err == nil && area > least && c.found(r) {
+			place := t.place
+			c.tell(r, 0, "gap", "", &place, fmt.Sprintf("有 %.2f 平方米没有被任何行覆盖，平均宽 %.3f 米", area, t.wide),
+				fmt.Sprintf("%.2f m² are covered by no row, %.3f m wide on average", area, t.wide))
 		}
-		if err := s.parse(ewkb); err != nil {
-			return fmt.Errorf("put together what is not covered: %w", err)
-		}
-		area, wide := s.thick(tolerance)
-		if area > least && c.found(r) {
-			c.tell(r, 0, "gap", "", &place, fmt.Sprintf("有 %.2f 平方米没有被任何行覆盖，平均宽 %.3f 米", area, wide),
-				fmt.Sprintf("%.2f m² are covered by no row, %.3f m wide on average", area, wide))
-		}
-	}
-	if err := rows.Err(); err != nil {
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("put together what is not covered: %w", err)
 	}
 	return nil
@@ -275,7 +285,7 @@ func (c *checker) tellSpilling(ctx context.Context, r *rule, parent [2]string, d
 	defer p.spill.close()
 	workers := make([]coverer, c.o.Workers)
 	err = c.tiles.both(ctx, p, nil, func(w int, t, p *tile) error {
-		workers[w].least = least
+		workers[w].tolerance, workers[w].least = tolerance, least
 		workers[w].compare(t, p)
 		return nil
 	})
@@ -291,6 +301,7 @@ func (c *checker) tellSpilling(ctx context.Context, r *rule, parent [2]string, d
 	for _, d := range all {
 		if k > 0 && all[k-1].fid == d.fid {
 			all[k-1].area += d.area
+			all[k-1].wide = max(all[k-1].wide, d.wide)
 			continue
 		}
 		all[k] = d
@@ -304,7 +315,7 @@ func (c *checker) tellSpilling(ctx context.Context, r *rule, parent [2]string, d
 	}
 	for len(all) > 0 && r.kept < c.o.MaxFindings {
 		n := min(len(all), 2_000)
-		if err := c.tellSpillingOf(ctx, r, all[:n], parent, dataset, tolerance, least); err != nil {
+		if err := c.tellSpillingOf(ctx, r, all[:n], parent, dataset, least); err != nil {
 			return err
 		}
 		all = all[n:]
@@ -350,45 +361,44 @@ func (v *coverer) compare(t, p *tile) {
 		}
 		kx, ky := scale((b.y0 + b.y1) / 2)
 		need := v.in.within(t, a, b)
-		have := v.shared(t, p, []int32{int32(i)}, those(p, every, b), b)
+		near := those(p, every, b)
+		have := v.shared(t, p, []int32{int32(i)}, near, b)
 		if d := (need - have) * kx * ky; d > v.least/16 {
-			v.outside = append(v.outside, deficit{a.fid, d})
+			edge := t.longest(a, b)
+			for _, k := range near {
+				edge = max(edge, p.longest(&p.areas[k], b))
+			}
+			v.outside = append(v.outside, deficit{a.fid, d, v.tolerance + drift(edge, b.y0)})
 		}
 	}
 }
 
-func (c *checker) tellSpillingOf(ctx context.Context, r *rule, of []deficit, parent [2]string, dataset string, tolerance, least float64) error {
+func (c *checker) tellSpillingOf(ctx context.Context, r *rule, of []deficit, parent [2]string, dataset string, least float64) error {
 	fids := make([]int64, len(of))
+	wide := make([]float64, len(of))
 	for i, d := range of {
-		fids[i] = d.fid
+		fids[i], wide[i] = d.fid, d.wide
 	}
-	q := new(postgis.SQL).Raw("WITH d AS MATERIALIZED (SELECT t.fid, ST_CollectionExtract(CASE WHEN have IS NULL THEN t.geom ELSE ST_Difference(t.geom, have) END, 3) AS geom FROM (SELECT fid, ST_Force2D(geom) AS geom FROM ").
-		Ident(c.layer.Relation[0], c.layer.Relation[1]).Raw(" WHERE fid = ANY(").Arg(fids).
+	q := new(postgis.SQL).Raw("WITH i AS MATERIALIZED (SELECT t.fid, t.t, ST_CollectionExtract(CASE WHEN have IS NULL THEN t.geom ELSE ST_Difference(t.geom, have) END, 3) AS geom FROM (SELECT r.fid, v.t, ST_Force2D(r.geom) AS geom FROM unnest(").
+		Arg(fids).Raw("::bigint[], ").Arg(wide).Raw("::float8[]) v(fid, t) JOIN ").Ident(c.layer.Relation[0], c.layer.Relation[1]).Raw(" r ON r.fid = v.fid WHERE r.fid = ANY(").Arg(fids).
 		Raw(")) t, LATERAL (SELECT ST_Union(ST_Force2D(p.geom)) AS have FROM ").Ident(parent[0], parent[1]).
-		Raw(" p WHERE p.geom && t.geom) p) SELECT fid, ST_AsEWKB(geom, 'NDR'), ST_X(s), ST_Y(s) FROM d, LATERAL ST_PointOnSurface(geom) s WHERE NOT ST_IsEmpty(geom) ORDER BY fid")
+		Raw(" p WHERE p.geom && t.geom) p) SELECT i.fid, ").Add(thickColumns()).Raw(" FROM i, ").Add(thick()).Raw(" WHERE k.geom IS NOT NULL ORDER BY i.fid")
 	rows, err := c.tx.Query(ctx, q.String(), q.Args()...)
 	if err != nil {
 		return fmt.Errorf("find what is outside: %w", err)
 	}
-	defer rows.Close()
-	var s shape
-	for rows.Next() {
-		var fid int64
-		var ewkb []byte
-		var place [2]float64
-		if err := rows.Scan(&fid, &ewkb, &place[0], &place[1]); err != nil {
-			return fmt.Errorf("find what is outside: %w", err)
+	var fid int64
+	var t thickPart
+	_, err = pgx.ForEachRow(rows, append([]any{&fid}, t.targets()...), func() error {
+		area, err := t.area()
+		if err == nil && area > least && c.found(r) {
+			place := t.place
+			c.tell(r, fid, "not-contained", "", &place, fmt.Sprintf("有 %.2f 平方米在 %s 之外，平均宽 %.3f 米", area, dataset, t.wide),
+				fmt.Sprintf("%.2f m² lie outside %s, %.3f m wide on average", area, dataset, t.wide))
 		}
-		if err := s.parse(ewkb); err != nil {
-			return fmt.Errorf("find what is outside: %w", err)
-		}
-		area, wide := s.thick(tolerance)
-		if area > least && c.found(r) {
-			c.tell(r, fid, "not-contained", "", &place, fmt.Sprintf("有 %.2f 平方米在 %s 之外，平均宽 %.3f 米", area, dataset, wide),
-				fmt.Sprintf("%.2f m² lie outside %s, %.3f m wide on average", area, dataset, wide))
-		}
-	}
-	if err := rows.Err(); err != nil {
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("find what is outside: %w", err)
 	}
 	return nil

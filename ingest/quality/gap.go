@@ -234,6 +234,7 @@ func joined(chains []chain, least, tolerance float64) []cycle {
 			m := &chains[i]
 			c.twice += m.twice
 			c.round += m.round
+			c.count += m.count
 			c.fid = min(c.fid, m.fid)
 			c.lost = c.lost || m.lost
 			if m.longest > c.longest {
@@ -255,7 +256,8 @@ func joined(chains []chain, least, tolerance float64) []cycle {
 			}
 			i = next
 		}
-		if !closed || !c.significant(least, tolerance, c.at[1]) {
+		var significant bool
+		if significant, c.doubtful = c.judge(least, tolerance); !significant || !closed {
 			continue
 		}
 		if !c.lost {
@@ -283,7 +285,7 @@ func (c *checker) tellGap(ctx context.Context, r *rule, g *cycle, tolerance, lea
 			return nil
 		}
 	}
-	if !c.found(r) {
+	if islands && g.doubtful || !c.found(r) {
 		return nil
 	}
 	zh, en := fmt.Sprintf("旁边有 %.2f 平方米的缝隙没有被任何行覆盖，平均宽 %.3f 米", area, wide), fmt.Sprintf("beside this row %.2f m² are covered by no row, %.3f m wide on average", area, wide)
@@ -313,18 +315,15 @@ func (c *checker) compareGap(ctx context.Context, g *cycle, tolerance float64, a
 	q = new(postgis.SQL).Raw("WITH g AS MATERIALIZED (SELECT ST_MakeValid(ST_GeomFromEWKB(").Arg(ewkb).
 		Raw(")) AS geom), u AS MATERIALIZED (SELECT ST_Union(ST_Force2D(geom)) AS geom FROM ").Ident(name[0], name[1]).
 		Raw(" WHERE geom && ST_GeomFromEWKB(").Arg(ewkb).
-		Raw(`)) SELECT ST_AsEWKB(d, 'NDR'), coalesce(ST_X(p), 0), coalesce(ST_Y(p), 0) FROM (SELECT d, ST_PointOnSurface(d) AS p FROM
-			(SELECT ST_CollectionExtract(CASE WHEN u.geom IS NULL THEN g.geom ELSE ST_Difference(g.geom, u.geom) END, 3) AS d FROM g, u) d) d`)
-	var back []byte
-	var at [2]float64
-	if err := c.tx.QueryRow(ctx, q.String(), q.Args()...).Scan(&back, &at[0], &at[1]); err != nil {
+		Raw(")), i AS MATERIALIZED (SELECT ST_CollectionExtract(CASE WHEN u.geom IS NULL THEN g.geom ELSE ST_Difference(g.geom, u.geom) END, 3) AS geom, ").
+		Arg(tolerance + drift(g.longest, g.at[1])).Raw("::float8 AS t FROM g, u) SELECT ").Add(thickColumns()).Raw(" FROM i, ").Add(thick())
+	var t thickPart
+	if err := c.tx.QueryRow(ctx, q.String(), q.Args()...).Scan(t.targets()...); err != nil {
 		return false, err
 	}
-	var s shape
-	if err := s.parse(back); err != nil {
+	if *area, err = t.area(); err != nil {
 		return false, err
 	}
-	*area, *wide = s.thick(tolerance)
-	*place = at
+	*wide, *place = t.wide, t.place
 	return true, nil
 }

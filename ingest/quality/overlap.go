@@ -18,7 +18,7 @@ import (
 type pair struct {
 	a, b  int64
 	area  float64 // square metres
-	wide  float64 // metres
+	wide  float64 // metres; before it is verified, how wide it must be
 	place [2]float64
 }
 
@@ -90,16 +90,16 @@ func (c *checker) wantPairs(ctx context.Context, s *scan, r *rule) error {
 // such an edge are compared with all around them, and so are, in turn, all rows
 // that touch a place where two overlap; the others need not be.
 type finder struct {
-	in      intersector
-	mesh    mesh
-	grid    grid
-	start   []int32
-	cells   []int32
-	queue   []int32
-	whole   []pair // complete
-	partial []pair // in several tiles, to be added up
-	count   *atomic.Int64
-	least   float64
+	in               intersector
+	mesh             mesh
+	grid             grid
+	start            []int32
+	cells            []int32
+	queue            []int32
+	whole            []pair // complete
+	partial          []pair // in several tiles, to be added up
+	count            *atomic.Int64
+	tolerance, least float64
 }
 
 // findPairs fills c.pairs.
@@ -110,7 +110,7 @@ func (c *checker) findPairs(ctx context.Context) error {
 	var count atomic.Int64
 	finders := make([]finder, c.o.Workers)
 	for i := range finders {
-		finders[i].count, finders[i].least = &count, c.pairs.least
+		finders[i].count, finders[i].tolerance, finders[i].least = &count, c.pairs.tolerance, c.pairs.least
 		finders[i].mesh.known = c.tiles.margin
 	}
 	err := c.tiles.each(ctx, nil, func(w int, t *tile) error { return finders[w].find(ctx, t) })
@@ -127,6 +127,7 @@ func (c *checker) findPairs(ctx context.Context) error {
 		p := partial[i]
 		for i++; i < len(partial) && partial[i].a == p.a && partial[i].b == p.b; i++ {
 			p.area += partial[i].area
+			p.wide = max(p.wide, partial[i].wide)
 		}
 		if p.area > c.pairs.least {
 			c.pairs.all = append(c.pairs.all, p)
@@ -243,6 +244,7 @@ func (f *finder) compare(t *tile, a, b *area) bool {
 	p := pair{a: min(a.fid, b.fid), b: max(a.fid, b.fid)}
 	if r.within(t.box) {
 		if p.area = f.in.common(t, a, b, r) * k; p.area > f.least {
+			p.wide = f.tolerance + drift(max(t.longest(a, r), t.longest(b, r)), r.y0)
 			f.whole = append(f.whole, p)
 			f.count.Add(1)
 		}
@@ -250,6 +252,7 @@ func (f *finder) compare(t *tile, a, b *area) bool {
 	}
 	// The scale is that of the whole, so that the parts of a pair add up.
 	if p.area = f.in.common(t, a, b, r.cut(t.box)) * k; p.area > f.least*trace {
+		p.wide = f.tolerance + drift(max(t.longest(a, r.cut(t.box)), t.longest(b, r.cut(t.box))), r.y0)
 		f.partial = append(f.partial, p)
 		f.count.Add(1)
 		return true
@@ -332,27 +335,27 @@ func (c *checker) verifyPairs(ctx context.Context) error {
 	k := 0
 	for some := range slices.Chunk(c.pairs.all, verified) {
 		fids := make([]int64, 0, 2*len(some))
-		a, b := make([]int64, len(some)), make([]int64, len(some))
+		a, b, least := make([]int64, len(some)), make([]int64, len(some)), make([]float64, len(some))
 		for i, p := range some {
-			a[i], b[i] = p.a, p.b
+			a[i], b[i], least[i] = p.a, p.b, p.wide
 			fids = append(fids, p.a, p.b)
 		}
 		q := new(postgis.SQL).Raw("WITH r AS MATERIALIZED (SELECT fid, ST_Force2D(geom) AS geom FROM ").Ident(c.layer.Relation[0], c.layer.Relation[1]).
-			Raw(" WHERE fid = ANY(").Arg(fids).Raw(")), i AS MATERIALIZED (SELECT p.a, p.b, ST_CollectionExtract(ST_Intersection(x.geom, y.geom), 3) AS geom FROM unnest(").
-			Arg(a).Raw("::bigint[], ").Arg(b).Raw(`::bigint[]) p(a, b) JOIN r x ON x.fid = p.a JOIN r y ON y.fid = p.b)
-			SELECT a, b, ST_AsEWKB(geom, 'NDR'), ST_X(p), ST_Y(p) FROM (SELECT *, ST_PointOnSurface(geom) AS p FROM i WHERE NOT ST_IsEmpty(geom)) i ORDER BY a, b`)
+			Raw(" WHERE fid = ANY(").Arg(fids).Raw(")), i AS MATERIALIZED (SELECT p.a, p.b, p.t, ST_CollectionExtract(ST_Intersection(x.geom, y.geom), 3) AS geom FROM unnest(").
+			Arg(a).Raw("::bigint[], ").Arg(b).Raw("::bigint[], ").Arg(least).Raw("::float8[]) p(a, b, t) JOIN r x ON x.fid = p.a JOIN r y ON y.fid = p.b) SELECT i.a, i.b, ").
+			Add(thickColumns()).Raw(" FROM i, ").Add(thick()).Raw(" ORDER BY i.a, i.b")
 		rows, err := c.tx.Query(ctx, q.String(), q.Args()...)
 		if err != nil {
 			return fmt.Errorf("intersect: %w", err)
 		}
-		var s shape
-		var ewkb []byte
 		var p pair
-		_, err = pgx.ForEachRow(rows, []any{&p.a, &p.b, &ewkb, &p.place[0], &p.place[1]}, func() error {
-			if err := s.parse(ewkb); err != nil {
+		var t thickPart
+		_, err = pgx.ForEachRow(rows, append([]any{&p.a, &p.b}, t.targets()...), func() error {
+			var err error
+			if p.area, err = t.area(); err != nil {
 				return err
 			}
-			if p.area, p.wide = s.thick(c.pairs.tolerance); p.area > c.pairs.least {
+			if p.wide, p.place = t.wide, t.place; p.area > c.pairs.least {
 				c.pairs.all[k] = p // never ahead of what is read
 				k++
 			}
@@ -364,28 +367,4 @@ func (c *checker) verifyPairs(ctx context.Context) error {
 	}
 	c.pairs.all = c.pairs.all[:k]
 	return nil
-}
-
-// thick is the area in square metres of those polygons of the shape that are
-// wider than the tolerance, and the mean width of the widest.
-func (s *shape) thick(tolerance float64) (sum, wide float64) {
-	lat := (s.box.y0 + s.box.y1) / 2
-	kx, ky := scale(lat)
-	for i := 0; i < len(s.paths); {
-		one := shape{xy: s.xy, box: s.box}
-		round, longest := 0.0, 0.0
-		for k := i; k < len(s.paths) && (k == i || s.paths[k].kind == holePath); k++ {
-			l, e := length(s.xy[s.paths[k].from:s.paths[k].to], kx, ky)
-			round += l
-			longest = max(longest, e)
-			one.paths = s.paths[i : k+1]
-		}
-		i += len(one.paths)
-		area, _ := one.surface()
-		if w := width(area, round); w > tolerance+drift(longest, lat) {
-			sum += area
-			wide = max(wide, w)
-		}
-	}
-	return sum, wide
 }

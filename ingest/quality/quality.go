@@ -109,8 +109,9 @@ type checker struct {
 	rules  []*rule
 	tol    profile.Tolerance
 	rows   int64
-	dir    string // of the spill file, made when first asked for
-	areal  bool   // the layer holds polygons, or may
+	dir    string // of the spill files, made when first asked for
+	spills []*spill
+	areal  bool // the layer holds polygons, or may
 	linear bool
 	tiles  *tiles         // the polygons of the layer, when a rule needs them
 	pairs  *pairs         // what overlaps in them
@@ -172,12 +173,16 @@ func (c *checker) defaults() {
 }
 
 func (c *checker) clean() {
+	for _, s := range c.spills {
+		s.close()
+	}
 	if c.dir != "" {
 		_ = os.RemoveAll(c.dir) // what is left is swept with the folder it is in
 	}
 }
 
-// newSpill makes a spill file with so many buckets.
+// newSpill makes a spill file with so many buckets. It is closed at the end, if
+// not before.
 func (c *checker) newSpill(buckets int) (*spill, error) {
 	if c.dir == "" {
 		dir, err := os.MkdirTemp(c.o.TempDir, "changde-quality-")
@@ -190,7 +195,9 @@ func (c *checker) newSpill(buckets int) (*spill, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the spill file in %s: %w", filepath.Base(c.dir), err)
 	}
-	return &spill{f: f, buckets: make([]bucket, buckets)}, nil
+	s := &spill{f: f, buckets: make([]bucket, buckets)}
+	c.spills = append(c.spills, s)
+	return s, nil
 }
 
 // run applies the rules: first those of single rows, while the layer is read,
@@ -219,7 +226,6 @@ func (c *checker) run(ctx context.Context) error {
 		return fmt.Errorf("read the layer: %w", err)
 	}
 	if c.tiles != nil {
-		defer c.tiles.spill.close()
 		if err := c.tiles.settle(); err != nil {
 			return err
 		}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,11 +122,6 @@ func readFixture(t *testing.T, path string) fixture {
 		f.tables[section] = append(f.tables[section], line)
 	}
 	return f
-}
-
-var columnTypes = map[layer.Type]string{
-	layer.Text: "text", layer.Integer: "bigint", layer.Real: "float8", layer.Decimal: "numeric", layer.Boolean: "boolean",
-	layer.Date: "date", layer.Timestamp: "timestamptz",
 }
 
 // create makes a table of a fixture. The geometry of a row is WKT in metres.
@@ -302,10 +296,4 @@ func TestSeededFaults(t *testing.T) {
 			}
 		})
 	}
-}
-
-// squares is a lattice of squares of the size given, WKT in metres.
-func square(x, y, w, h float64) string {
-	n := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
-	return fmt.Sprintf("POLYGON((%[1]s %[2]s,%[3]s %[2]s,%[3]s %[4]s,%[1]s %[4]s,%[1]s %[2]s))", n(x), n(y), n(x+w), n(y+h))
 }

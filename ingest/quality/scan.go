@@ -195,7 +195,7 @@ func (s *scan) one(b []byte) (int, error) {
 		}
 	}
 	s.c.rows++
-	s.shape.xy, s.shape.paths, s.shape.parts = s.shape.xy[:0], s.shape.paths[:0], 0
+	s.shape.xy, s.shape.paths, s.shape.parts, s.shape.box = s.shape.xy[:0], s.shape.paths[:0], 0, emptyBox()
 	if ewkb != nil {
 		if err := s.shape.parse(ewkb); err != nil {
 			return 0, fmt.Errorf("row %d: %w", s.row.fid, err)

@@ -105,9 +105,9 @@ func (s *spill) records(n int, f func(record []byte) error) error {
 // drop forgets a bucket whose content was moved.
 func (s *spill) drop(n int) { s.buckets[n] = bucket{} }
 
+// close gives the file back; closing again does nothing.
 func (s *spill) close() {
-	if s != nil {
-		_ = s.f.Close() // the file is removed with its folder
-		_ = os.Remove(s.f.Name())
+	if s.f.Close() == nil {
+		_ = os.Remove(s.f.Name()) // it goes with its folder anyway
 	}
 }

@@ -218,6 +218,22 @@ func appendArea(dst []byte, fid int64, s *shape, union bool, b *box) []byte {
 	return dst
 }
 
+// longest is the length in metres of the longest edge of a row that comes near r.
+func (t *tile) longest(a *area, r box) float64 {
+	kx, ky := scale((r.y0 + r.y1) / 2)
+	most := 0.0
+	for _, g := range t.rings[a.rings[0]:a.rings[1]] {
+		xy := t.xy[g.from:g.to]
+		for i := 2; i < len(xy); i += 2 {
+			if r.outside(xy[i-2], xy[i-1])&r.outside(xy[i], xy[i+1]) == 0 {
+				dx, dy := (xy[i]-xy[i-2])*kx, (xy[i+1]-xy[i-1])*ky
+				most = max(most, dx*dx+dy*dy)
+			}
+		}
+	}
+	return math.Sqrt(most)
+}
+
 // outside has a bit for each side of the box that the position is beyond.
 func (b *box) outside(x, y float64) uint8 {
 	var o uint8

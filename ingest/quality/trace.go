@@ -55,8 +55,11 @@ type cycle struct {
 	longest float64
 	at      [2]float64 // the middle of the longest edge
 	fid     int64      // the first of the rows around
+	count   int        // corners
 	xy      []float64  // nil when there was no room for it
 	lost    bool
+	// doubtful cycles are told only when a comparison with the rows around says so.
+	doubtful bool
 }
 
 // chain is a boundary from the edge by which it enters a tile to the one by which
@@ -250,7 +253,7 @@ func (t *tracer) home(a *tile, v int32) bool {
 
 // turn is the angle, clockwise, from the way back along edge in to edge out: the
 // smallest keeps to the same uncovered area. Going straight back, within the
-// tolerance, is the smallest of all.
+// tolerance and drift, is the smallest of all.
 func (t *tracer) turn(in, out int32) float64 {
 	bx, by := t.vector(t.open[in].to, t.open[in].from)
 	ox, oy := t.vector(t.open[out].from, t.open[out].to)
@@ -258,8 +261,10 @@ func (t *tracer) turn(in, out int32) float64 {
 	if w < 0 {
 		w += 2 * math.Pi
 	}
-	short := math.Sqrt(min(bx*bx+by*by, ox*ox+oy*oy))
-	if w > 2*math.Pi-min(0.1, 3*t.tolerance/short) {
+	one, two := math.Hypot(bx, by), math.Hypot(ox, oy)
+	// Drift bends an edge by four times its share of the length at either end.
+	bend := 6 * drift(max(one, two), t.corners[2*t.open[in].to+1]) / max(one, two)
+	if w > 2*math.Pi-min(0.1, 3*t.tolerance/min(one, two)+bend) {
 		return 0
 	}
 	return w
@@ -309,7 +314,8 @@ func (t *tracer) walk(a *tile, from int32, done []bool, enters bool) {
 		}
 	}
 	if !enters {
-		if e == from && c.significant(t.least, t.tolerance, t.corners[2*t.open[e].to+1]) {
+		var significant bool
+		if significant, c.doubtful = c.judge(t.least, t.tolerance); significant && e == from {
 			c.xy = t.keep()
 			t.cycles = append(t.cycles, c)
 		}
@@ -340,6 +346,7 @@ func (t *tracer) add(c *cycle, from, to int32) {
 	if d > c.longest {
 		c.longest, c.at = d, [2]float64{(x0 + x1) / 2, (y0 + y1) / 2}
 	}
+	c.count++
 	t.work = append(t.work, x1, y1)
 }
 
@@ -351,9 +358,20 @@ func (t *tracer) keep() []float64 {
 	return slices.Clone(t.work)
 }
 
-// significant says whether the cycle surrounds an uncovered area that is neither
-// small nor thin. The gaps that noise leaves between corners that were snapped
-// do not close, and are lost in the tolerance.
-func (c *cycle) significant(least, tolerance, lat float64) bool {
-	return c.twice/2 > least && width(c.twice/2, c.round) > tolerance+drift(c.longest, lat)
+// judge says whether the cycle surrounds an uncovered area that is neither small
+// nor thin. It is doubtful when drift along a long edge hides its sign and width,
+// or when it may be a hairline but for one place: then only a comparison with the
+// rows around tells.
+func (c *cycle) judge(least, tolerance float64) (significant, doubtful bool) {
+	d := drift(c.longest, c.at[1])
+	area := c.twice / 2
+	if area > least && width(area, c.round) > tolerance+d {
+		return true, false
+	}
+	doubtful = d > tolerance && math.Abs(area) <= c.round*(tolerance+d) || area > least && c.count > simple
+	return doubtful, doubtful
 }
+
+// simple is how many corners a cycle has that is as wide as it is on average: that
+// of a corner on an edge, or of two.
+const simple = 6

@@ -382,6 +382,35 @@ func TestSanity(t *testing.T) {
 	}
 }
 
+// TestDrift: a corner on a long edge of another row is on it where the rows were
+// drawn, and centimetres off in longitude and latitude. That is no fault; a strip
+// that is wider is one.
+func TestDrift(t *testing.T) {
+	t.Parallel()
+	pool := postgistest.New(t)
+	for strip, want := range map[float64]int{0: 0, 0.2: 1} {
+		tx := stage(t, pool, "rows", nil)
+		// In EPSG:4525: one row of 2 km, three beside it, the middle one moved off.
+		if _, err := tx.Exec(t.Context(), `INSERT INTO public.rows SELECT n, ST_Multi(ST_Transform(ST_GeomFromText(w, 4525), 4490)) FROM unnest($1::text[]) WITH ORDINALITY u(w, n)`, []string{
+			"POLYGON((37500000 3200000,37502000 3200000,37502000 3200500,37500000 3200500,37500000 3200000))",
+			"POLYGON((37500000 3199000,37500900 3199000,37500900 3200000,37500000 3200000,37500000 3199000))",
+			fmt.Sprintf("POLYGON((37500900 3199000,37501100 3199000,37501100 %[1]f,37500900 %[1]f,37500900 3199000))", 3200000-strip),
+			"POLYGON((37501100 3199000,37502000 3199000,37502000 3200000,37501100 3200000,37501100 3199000))",
+		}); err != nil {
+			t.Fatal(err)
+		}
+		var holes int
+		if err := tx.QueryRow(t.Context(), `SELECT ST_NumInteriorRings(ST_Union(geom)) FROM public.rows`).Scan(&holes); err != nil {
+			t.Fatal(err)
+		}
+		found, _ := checkRows(t, tx, rulesOf("Q06", "Q07"), 1e6)
+		if len(found) != want {
+			t.Errorf("a strip of %g m, %d holes: %v", strip, holes, found)
+		}
+		_ = tx.Rollback(context.Background())
+	}
+}
+
 func TestMetadataElements(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
