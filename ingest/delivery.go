@@ -25,6 +25,7 @@ const maxFiles = 4000
 // delivery is a Request's files, unpacked and looked into. close removes what
 // was unpacked.
 type delivery struct {
+	config  Config
 	dir     string // folder of unpacked archives, empty when there is none
 	names   []string
 	bytes   int64
@@ -44,6 +45,19 @@ func (d *delivery) close() error {
 		return err
 	}
 	return errors.Join(err, os.RemoveAll(d.dir))
+}
+
+// scratch is the folder of what is unpacked or converted for the delivery.
+func (d *delivery) scratch() (string, error) {
+	if d.dir != "" {
+		return d.dir, nil
+	}
+	dir, err := os.MkdirTemp(d.config.TempDir, fmt.Sprintf("%s%d-", tempPrefix, os.Getpid()))
+	if err != nil {
+		return "", fmt.Errorf("make a folder to unpack into: %w", err)
+	}
+	d.dir = dir
+	return dir, nil
 }
 
 // tempPrefix begins the name of a folder of unpacked archives; the number of the
@@ -81,13 +95,13 @@ func openDelivery(ctx context.Context, r Request, config Config) (_ *delivery, e
 	if len(r.Files) == 0 {
 		return nil, problem.New(problem.Invalid, "no-files", "", "没有给出交付文件", "no delivery file is given")
 	}
-	d := &delivery{}
+	d := &delivery{config: config}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, d.close())
 		}
 	}()
-	files, err := d.expand(ctx, r.Files, config.TempDir)
+	files, err := d.expand(ctx, r.Files)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +115,7 @@ func openDelivery(ctx context.Context, r Request, config Config) (_ *delivery, e
 }
 
 // expand lists the delivery's files, with archives unpacked and folders opened.
-func (d *delivery) expand(ctx context.Context, paths []string, tempDir string) ([]file, error) {
+func (d *delivery) expand(ctx context.Context, paths []string) ([]file, error) {
 	var out []file
 	for _, path := range paths {
 		info, err := os.Stat(path)
@@ -126,12 +140,11 @@ func (d *delivery) expand(ctx context.Context, paths []string, tempDir string) (
 		case !info.Mode().IsRegular():
 			return nil, problem.New(problem.Invalid, "not-a-file", path, "不是普通文件", "not a regular file")
 		case isZip(path):
-			if d.dir == "" {
-				if d.dir, err = os.MkdirTemp(tempDir, fmt.Sprintf("%s%d-", tempPrefix, os.Getpid())); err != nil {
-					return nil, fmt.Errorf("make a folder to unpack into: %w", err)
-				}
+			scratch, err := d.scratch()
+			if err != nil {
+				return nil, err
 			}
-			dir := filepath.Join(d.dir, fmt.Sprint(len(d.names)))
+			dir := filepath.Join(scratch, fmt.Sprint(len(d.names)))
 			if err := os.Mkdir(dir, 0o700); err != nil {
 				return nil, fmt.Errorf("make a folder to unpack into: %w", err)
 			}
@@ -169,7 +182,7 @@ func (d *delivery) digest(ctx context.Context, paths []string, files []file) err
 	sums := make(map[string][]byte)
 	for _, path := range paths {
 		parts := []string{path}
-		if strings.EqualFold(filepath.Ext(path), ".shp") {
+		if slices.Contains([]string{".shp", ".tab", ".mif", ".gml"}, strings.ToLower(filepath.Ext(path))) {
 			parts = companions(path)
 		}
 		if isGeodatabase(path) {
@@ -266,7 +279,7 @@ func companions(shp string) []string {
 
 func isCompanion(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
-	case ".shp", ".shx", ".dbf", ".prj", ".cpg":
+	case ".shp", ".shx", ".dbf", ".prj", ".cpg", ".tab", ".dat", ".map", ".id", ".ind", ".mif", ".mid", ".gml", ".xsd", ".gfs":
 		return true
 	}
 	return false
@@ -288,7 +301,7 @@ func isZip(path string) bool {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".zip":
 		return true
-	case ".shp", ".gpkg", ".geojson", ".json":
+	case ".shp", ".gpkg", ".geojson", ".json", ".kmz":
 		return false
 	}
 	return bytes.HasPrefix(head(path), []byte("PK\x03\x04"))
@@ -310,7 +323,7 @@ func head(path string) []byte {
 func (d *delivery) look(ctx context.Context, files []file, r Request) error {
 	bases := make(map[string]bool)
 	for _, f := range files {
-		if strings.EqualFold(filepath.Ext(f.name), ".shp") {
+		if slices.Contains([]string{".shp", ".tab", ".mif", ".gml"}, strings.ToLower(filepath.Ext(f.name))) {
 			bases[strings.ToLower(strings.TrimSuffix(f.name, filepath.Ext(f.name)))] = true
 		}
 	}
@@ -319,6 +332,9 @@ func (d *delivery) look(ctx context.Context, files []file, r Request) error {
 			return err
 		}
 		format := formatOf(f)
+		if format == nil {
+			format = d.foreign(f)
+		}
 		switch {
 		case format != nil:
 			sources, err := format(ctx, f, r)
@@ -343,8 +359,8 @@ func (d *delivery) look(ctx context.Context, files []file, r Request) error {
 		return nil
 	}
 	return problem.New(problem.Unsupported, "format-unknown", strings.Join(d.names, ", "),
-		"没有可识别的空间数据。支持：Shapefile（.shp 及同名 .shx .dbf .prj .cpg，或打成 .zip）、GeoPackage（.gpkg）、GeoJSON（.geojson .json）、CSV（WKT 或经纬度列）、VCT（.vct）",
-		"no spatial data is recognised. Supported: Shapefile (.shp with .shx .dbf .prj .cpg, or zipped), GeoPackage (.gpkg), GeoJSON (.geojson .json), CSV (a WKT column or longitude and latitude), VCT (.vct)")
+		"没有可识别的空间数据。支持：Shapefile（.shp 及同名 .shx .dbf .prj .cpg，或打成 .zip）、GeoPackage（.gpkg）、GeoJSON（.geojson .json）、CSV（WKT 或经纬度列）、VCT（.vct）；装有 GDAL 时还有 FileGDB、DXF、MapInfo TAB/MIF、KML/KMZ、GPX、GML、FlatGeobuf",
+		"no spatial data is recognised. Supported: Shapefile (.shp with .shx .dbf .prj .cpg, or zipped), GeoPackage (.gpkg), GeoJSON (.geojson .json), CSV (a WKT column or longitude and latitude), VCT (.vct); where GDAL is installed FileGDB, DXF, MapInfo TAB/MIF, KML/KMZ, GPX, GML, FlatGeobuf too")
 }
 
 // formatOf returns what looks into the file, by its name, else by its first bytes.

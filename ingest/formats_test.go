@@ -1,14 +1,19 @@
 package ingest_test
 
 import (
+	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"changde/ingest"
+	"changde/ingest/gdal"
+	"changde/problem"
 )
 
 // The same three wells arrive from each text format as the same rows.
@@ -79,5 +84,53 @@ func TestVCTLayers(t *testing.T) {
 	}
 	if loaded == 0 {
 		t.Error("no layer of any VCT file was loaded")
+	}
+}
+
+// The counties arrive alike from the formats that GDAL converts.
+func TestForeignFormats(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	ogr2ogr, err := exec.LookPath("ogr2ogr")
+	if err != nil {
+		t.Skip("GDAL is not installed")
+	}
+	dir := t.TempDir()
+	write := func(name, driver, epsg string, args ...string) string {
+		path := filepath.Join(dir, name)
+		args = append([]string{"-f", driver, "-t_srs", "EPSG:" + epsg, "-nlt", "PROMOTE_TO_MULTI", "-oo", "ENCODING=GBK", path, countiesZone}, args...)
+		if out, err := exec.Command(ogr2ogr, args...).CombinedOutput(); err != nil {
+			t.Fatalf("ogr2ogr %s: %v\n%s", name, err, out)
+		}
+		return path
+	}
+	kml := write("县.kml", "KML", "4326")
+	if _, err := b.Plan(t.Context(), ingest.Request{Files: []string{kml}, Dataset: "x"}); !problem.Is(err, problem.Unsupported) || !strings.Contains(err.Error(), "gdal-bin") {
+		t.Errorf("without GDAL: %v", err)
+	}
+	found := sync.OnceValues(func() (*gdal.Tool, error) { return gdal.Find(context.Background(), gdal.Options{}) })
+	b.Ingester = ingest.New(b.pool, ingest.Config{City: changde, TempDir: t.TempDir(), GDAL: func(context.Context) (*gdal.Tool, error) { return found() }})
+	for path, epsg := range map[string]int{
+		kml:                                  0,
+		write("县.fgb", "FlatGeobuf", "4490"): 0,
+		write("xzq.gdb", "OpenFileGDB", "4490", "-nln", "行政区"):               0,
+		write("县.gml", "GML", "4326"):                                        0,
+		write("xzq.dxf", "DXF", "4546", "-nlt", "LINESTRING", "-select", ""): 4546,
+	} {
+		dataset := "d" + strings.TrimPrefix(filepath.Ext(path), ".")
+		report, err := b.try(ingest.Request{Files: []string{path}, Dataset: dataset, EPSG: epsg})
+		if err != nil || report.Published < 9 {
+			t.Errorf("%s: %+v, %v", path, report, err)
+			continue
+		}
+		if epsg != 0 {
+			continue // outlines alone
+		}
+		if got := b.rows(`SELECT round((sum(ST_Area(ST_Transform(geom, 4546))) / 1e6)::numeric, 1)::text FROM data.` + dataset); got != "18174.2" {
+			t.Errorf("%s: %s km², want 18174.2", path, got)
+		}
+		if names := b.rows(`SELECT count(*) FROM data.` + dataset + ` d WHERE to_jsonb(d)::text LIKE '%武陵区%'`); names != "1" {
+			t.Errorf("%s: names are lost", path)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"changde/catalog"
 	"changde/ingest/depot"
+	"changde/ingest/gdal"
 	"changde/ingest/profile"
 )
 
@@ -27,6 +28,9 @@ type Config struct {
 	// MaxFindings bounds the findings kept for one delivery; beyond it they are
 	// only counted. Default 100,000.
 	MaxFindings int
+	// GDAL finds the tool that converts formats without a reader here. Nil: they are
+	// refused, with what to install. The program must call gdal.RunChild first.
+	GDAL func(context.Context) (*gdal.Tool, error)
 	// Library holds the layer standards. Nil: those that are built in.
 	Library *profile.Library
 	// Depot keeps the files of deliveries that wait for a worker. Nil: deliveries are

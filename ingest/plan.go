@@ -250,7 +250,7 @@ func (p *Plan) mapColumns(fields []layer.Field) error {
 			p.Columns = append(p.Columns, ColumnPlan{Field: f.Name, ZH: "变更标识，不入库", EN: "says what the row does; not stored"})
 			continue
 		}
-		name, alias, typ, conversion := f.Name, "", f.Type, layer.Type(-1)
+		name, alias, typ, conversion := f.Name, p.delivery.sources[0].aliases[f.Name], f.Type, layer.Type(-1)
 		if std, ok := p.standard.column(n); ok {
 			name, alias = std.Name, std.Alias
 			if std.Type != f.Type && convertible(f.Type, std.Type) {

@@ -47,10 +47,14 @@ func (i *Ingester) inspectQuality(ctx context.Context, tx pgx.Tx, l *loader, tab
 	if err != nil {
 		return nil, err
 	}
+	scratch, err := p.delivery.scratch() // swept when this process dies
+	if err != nil {
+		return nil, err
+	}
 	summary, err := quality.Check(ctx, tx, quality.Layer{
 		Relation: relation, Columns: p.columns, Geometry: p.geometry, Z: p.z, RowOf: l.rowOf,
 	}, quality.Options{
-		Profile: p.standard.profile, Library: i.config.Library, Today: time.Now(), MaxFindings: maxRuleFindings, Metadata: metadata,
+		Profile: p.standard.profile, Library: i.config.Library, Today: time.Now(), MaxFindings: maxRuleFindings, Metadata: metadata, TempDir: scratch,
 		Neighbour: func(dataset string) ([2]string, []catalog.Column, bool) {
 			b, err := current(ctx, tx, dataset)
 			if err != nil || b == nil {

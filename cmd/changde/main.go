@@ -13,6 +13,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"changde/ingest/gdal"
 	"changde/problem"
 )
 
@@ -45,6 +46,7 @@ const (
 )
 
 func main() {
+	gdal.RunChild() // a conversion starts this program again, locked in
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	go func() {

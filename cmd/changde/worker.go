@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"changde/ingest"
 	"changde/ingest/depot"
+	"changde/ingest/gdal"
 	"changde/ingest/jobs"
 	"changde/ingest/profile"
 	"changde/postgis"
@@ -64,13 +66,19 @@ func (s *settings) ingestConfig(pool *pgxpool.Pool, store string, log *slog.Logg
 	if err != nil {
 		return ingest.Config{}, err
 	}
-	config := ingest.Config{City: city, Library: library, Enqueue: queue.Enqueue, Keep: s.Keep, Log: log}
+	config := ingest.Config{City: city, Library: library, Enqueue: queue.Enqueue, Keep: s.Keep, GDAL: findGDAL(), Log: log}
 	if store != "" {
 		if config.Depot, err = depot.Open(store, depot.Config{Credentials: credentials()}); err != nil {
 			return ingest.Config{}, err
 		}
 	}
 	return config, nil
+}
+
+// findGDAL looks for GDAL once, when the first format asks for it.
+func findGDAL() func(context.Context) (*gdal.Tool, error) {
+	found := sync.OnceValues(func() (*gdal.Tool, error) { return gdal.Find(context.Background(), gdal.Options{}) })
+	return func(context.Context) (*gdal.Tool, error) { return found() }
 }
 
 // credentials are S3's usual variables.

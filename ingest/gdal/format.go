@@ -6,9 +6,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Format is a format read through GDAL.
@@ -225,7 +227,9 @@ func rootElement(text string) string {
 		case strings.HasPrefix(text, "<!--"):
 			end = "-->"
 		case strings.HasPrefix(text, "<!"):
-			end = ">"
+			if end = ">"; strings.IndexByte(text, '[') >= 0 && strings.IndexByte(text, '[') < strings.IndexByte(text, '>') {
+				end = "]>" // declarations of its own
+			}
 		default:
 			name := text[1:]
 			if i := strings.IndexAny(name, " \t\r\n/>"); i >= 0 {
@@ -245,6 +249,8 @@ func rootElement(text string) string {
 	return ""
 }
 
+var geodatabaseFolder = regexp.MustCompile(`^[^/]+(?:/[^/]+)*?\.(?i:gdb)/`)
+
 // zippedGeodatabase is the folder *.gdb that the first member of a zip lies in, or
 // nothing. The member's own header is read, not the directory at the end, which may
 // be of any size.
@@ -258,9 +264,9 @@ func zippedGeodatabase(head []byte) string {
 		return ""
 	}
 	name := string(head[fixed : fixed+n])
-	i := strings.Index(strings.ToLower(name), ".gdb/")
-	if i < 1 || strings.Contains(name, "..") || strings.HasPrefix(name, "/") {
+	i := geodatabaseFolder.FindStringIndex(name)
+	if i == nil || !utf8.ValidString(name) || strings.Contains(name, "..") || strings.HasPrefix(name, "/") {
 		return ""
 	}
-	return name[:i+len(".gdb")]
+	return name[:i[1]-1]
 }

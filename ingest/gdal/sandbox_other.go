@@ -4,7 +4,6 @@ package gdal
 
 import (
 	"context"
-	"syscall"
 
 	"changde/problem"
 )
@@ -21,5 +20,3 @@ func probe(context.Context) Sandbox { return Sandbox{} }
 func (t *Tool) needs() error { return notLinux() }
 
 func (t *Tool) run(context.Context, job) (output, error) { return output{}, notLinux() }
-
-func signalled(any) (syscall.Signal, bool) { return 0, false }
