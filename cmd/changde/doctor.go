@@ -8,6 +8,9 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/jedib0t/go-pretty/v6/table"
+
+	"changde/ingest/gdal"
 	"changde/postgis"
 	"changde/problem"
 )
@@ -24,8 +27,13 @@ func (c *doctorCommand) Run(ctx context.Context, s *settings, out *streams) erro
 	t.AppendRow([]any{"系统 system", runtime.GOOS + "/" + runtime.GOARCH, fmt.Sprintf("%d 核 cores", runtime.NumCPU())})
 	t.AppendRow([]any{"数据目录 data folder", dir, ""})
 	missing := 0
+	if tool, err := gdal.Find(ctx, gdal.Options{}); err == nil {
+		zh, en := tool.Sandbox().Describe()
+		t.AppendRow([]any{"格式转换 formats by GDAL", "GDAL " + tool.Version(), zh + " / " + en})
+	} else {
+		t.AppendRow([]any{"格式转换 formats by GDAL", "不可用 not available", err.Error()})
+	}
 	for _, tool := range []struct{ name, program, arg, use string }{
-		{"GDAL", "ogr2ogr", "--version", "apt-get install gdal-bin（对照与更多格式，可选 / optional）"},
 		{"PostGIS 工具 tools", "shp2pgsql", "", "apt-get install postgis（性能对照，可选 / optional）"},
 	} {
 		version, mend := programVersion(ctx, tool.program, tool.arg), ""
@@ -56,6 +64,7 @@ func (c *doctorCommand) Run(ctx context.Context, s *settings, out *streams) erro
 	} else {
 		t.AppendRow([]any{"PostgreSQL + PostGIS", programVersion(ctx, filepath.Join(bin, "postgres"), "--version"), bin})
 	}
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 3, WidthMax: 90}})
 	t.Render()
 	if missing > 0 {
 		return problem.New(problem.Invalid, "machine-incomplete", "", "缺少必需组件，见上表", "a required component is missing; see the table")
