@@ -193,7 +193,7 @@ type sample struct {
 
 type bucket struct {
 	kept []finding.Finding
-	full bool // gave up its last, and takes no more
+	full bool // gave up one: another would be given up at once
 }
 
 func newSample(limit int) *sample { return &sample{limit: limit, buckets: make(map[string]*bucket)} }

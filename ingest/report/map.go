@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -217,59 +218,93 @@ func (o *overview) scale(v view) {
 	}
 }
 
-// marks draws the points; those of one rule that fall into one cell are one mark.
-// The cells grow until there are few enough.
-func (p *plot) marks(o *overview, v view) {
-	type cell struct {
-		x, y int32
-		rule int32
+// pile is the points of one cell of the map, by rule.
+type pile struct {
+	rules []int32
+	sums  []sum
+}
+
+type sum struct {
+	x, y float64
+	n    int64
+}
+
+func (p *pile) add(rule int32, x, y float64) {
+	i := slices.Index(p.rules, rule)
+	if i < 0 {
+		i = len(p.rules)
+		p.rules, p.sums = append(p.rules, rule), append(p.sums, sum{})
 	}
-	type sum struct {
-		x, y float64
-		n    int64
+	s := &p.sums[i]
+	s.x, s.y, s.n = s.x+x, s.y+y, s.n+1
+}
+
+// piles sorts the points that lie on the map into square cells. It gives how many
+// marks they make.
+func (p *plot) piles(o *overview, v view, edge float64) (map[[2]int32]*pile, int) {
+	cells, marks := make(map[[2]int32]*pile), 0
+	for _, s := range p.spots {
+		x, y := v.at(s.lon, s.lat)
+		if x < 0 || y < 0 || x > float64(o.Width) || y > float64(o.Height) {
+			continue
+		}
+		key := [2]int32{int32(x / edge), int32(y / edge)}
+		c := cells[key]
+		if c == nil {
+			c = &pile{}
+			cells[key] = c
+		}
+		before := len(c.rules)
+		c.add(s.rule, x, y)
+		marks += len(c.rules) - before
+	}
+	return cells, marks
+}
+
+// marks draws the points; those of one rule that fall into one cell are one mark,
+// and the rules of a cell stand side by side. The cells grow until there are few
+// enough marks.
+func (p *plot) marks(o *overview, v view) {
+	const smallest, largest, first = 3.2, 10.0, 9.0
+	edge := first
+	cells, n := p.piles(o, v, edge)
+	for n > maxMarks && edge < mapWidth {
+		edge *= 1.4
+		cells, n = p.piles(o, v, edge)
 	}
 	counts := make([]int64, len(p.rules))
-	inside := func(x, y float64) bool { return x >= 0 && y >= 0 && x <= float64(o.Width) && y <= float64(o.Height) }
-	var cells map[cell]*sum
-	for edge := 7.0; ; edge *= 1.4 {
-		cells = make(map[cell]*sum)
-		for _, s := range p.spots {
-			x, y := v.at(s.lon, s.lat)
-			if !inside(x, y) {
-				continue
-			}
-			key := cell{int32(x / edge), int32(y / edge), s.rule}
-			c := cells[key]
-			if c == nil {
-				c = &sum{}
-				cells[key] = c
-			}
-			c.x, c.y, c.n = c.x+x, c.y+y, c.n+1
-		}
-		if len(cells) <= maxMarks || edge > mapWidth {
-			break
-		}
-	}
 	on := int64(0)
-	for key, c := range cells {
-		rule := p.rules[key.rule]
-		counts[key.rule] += c.n
-		on += c.n
-		r := min(5.2+1.6*math.Log10(float64(c.n)), 10)
-		text := rule
-		if c.n > 1 {
-			text += " × " + grouped(c.n)
+	for _, c := range cells {
+		across := int(math.Ceil(math.Sqrt(float64(len(c.rules)))))
+		down := (len(c.rules) + across - 1) / across
+		gap := max(edge/float64(across), 2*smallest)
+		all := sum{}
+		for _, s := range c.sums {
+			all = sum{all.x + s.x, all.y + s.y, all.n + s.n}
 		}
-		class, path := symbol(rule, c.x/float64(c.n), c.y/float64(c.n), r)
-		o.Marks = append(o.Marks, mark{Class: class, Path: path, Text: text, radius: r})
+		order := slices.SortedFunc(slices.Values(c.rules), func(a, b int32) int { return compareRules(p.rules[a], p.rules[b]) })
+		for i, rule := range order {
+			s := c.sums[slices.Index(c.rules, rule)]
+			counts[rule] += s.n
+			on += s.n
+			x, y, r := s.x/float64(s.n), s.y/float64(s.n), min(5.2+1.6*math.Log10(float64(s.n)), largest)
+			if len(order) > 1 {
+				x = all.x/float64(all.n) + (float64(i%across)-float64(across-1)/2)*gap
+				y = all.y/float64(all.n) + (float64(i/across)-float64(down-1)/2)*gap
+				r = max(smallest, min(r, gap/2))
+			}
+			text := p.rules[rule]
+			if s.n > 1 {
+				text += " × " + grouped(s.n)
+			}
+			class, path := symbol(p.rules[rule], x, y, r)
+			o.Marks = append(o.Marks, mark{Class: class, Path: path, Text: text, radius: r})
+		}
 	}
 	o.Outside = int64(len(p.spots)) - on
 	// The large ones lie below the small ones; the rest makes the order certain.
 	slices.SortFunc(o.Marks, func(a, b mark) int {
-		if a.radius != b.radius {
-			return compareFloats(b.radius, a.radius)
-		}
-		return strings.Compare(a.Path, b.Path)
+		return cmp.Or(cmp.Compare(b.radius, a.radius), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Text, b.Text))
 	})
 	for i, rule := range p.rules {
 		if counts[i] == 0 {
@@ -280,13 +315,6 @@ func (p *plot) marks(o *overview, v view) {
 		o.Legend = append(o.Legend, legend{Rule: rule, Class: class, Path: path, Title: label{zh, en}, Count: counts[i]})
 	}
 	slices.SortFunc(o.Legend, func(a, b legend) int { return compareRules(a.Rule, b.Rule) })
-}
-
-func compareFloats(a, b float64) int {
-	if a < b {
-		return -1
-	}
-	return 1
 }
 
 // symbol gives each of the twenty rules a form and a colour of its own: rules that

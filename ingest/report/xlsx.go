@@ -19,19 +19,21 @@ const (
 	sheetFindings   = "明细 Findings"
 )
 
-// The bounds of a sheet: rows that Excel can hold below a heading, and characters
-// of a cell.
+// The bounds of a sheet: rows below its heading, which keep the memory that the
+// workbook takes below some 100 MiB, and characters of a cell.
 const (
-	sheetRows = 1_048_575
+	sheetRows = 200_000
 	sheetText = 2_000
 )
 
-// XLSX writes the document as a workbook. All findings are listed as far as a
-// sheet goes (1,048,575). No cell is a formula: a text that begins like one is
+// XLSX writes the document as a workbook. It lists the first 200,000 findings. No cell is a formula: a text that begins like one is
 // stored as text, in the text format, so that it stays one when it is edited.
 // Sheets larger than 16 MiB pass through files in the folder for temporary files;
 // nothing is written to w before the end.
-func XLSX(w io.Writer, d Document) (err error) {
+func XLSX(w io.Writer, d Document) error { return xlsx(w, d, sheetRows) }
+
+// xlsx writes a workbook with so many findings.
+func xlsx(w io.Writer, d Document, limit int64) (err error) {
 	if err := d.check(); err != nil {
 		return err
 	}
@@ -42,12 +44,12 @@ func XLSX(w io.Writer, d Document) (err error) {
 		return fmt.Errorf("report of delivery %d: %w", d.Delivery, err)
 	}
 	counted := newTally()
-	if err := b.findings(&d, counted); err != nil {
+	if err := b.findings(&d, counted, limit); err != nil {
 		return err
 	}
 	results, counts := counted.results(&d), counted.counts(&d)
 	for _, fill := range []func() error{
-		func() error { return b.summary(&d, counts, results, counted.total) },
+		func() error { return b.summary(&d, counts, results, counted.total, limit) },
 		func() error { return b.rules(results) },
 		func() error { return b.difference(d.Difference) },
 	} {

@@ -9,8 +9,8 @@ import (
 	"changde/ingest/finding"
 )
 
-// findings lists the findings and counts them.
-func (b *book) findings(d *Document, counted *tally) error {
+// findings lists the first findings and counts all.
+func (b *book) findings(d *Document, counted *tally, limit int64) error {
 	s, err := b.sheet(sheetFindings, 1, 0, 9, 24, 10, 8, 26, 24, 13, 13, 16, 60, 60, 15, 14, 30, 30)
 	if err != nil {
 		return err
@@ -22,7 +22,7 @@ func (b *book) findings(d *Document, counted *tally) error {
 	s.head(titles...)
 	err = d.each(func(f finding.Finding) error {
 		counted.add(f)
-		if counted.total > sheetRows {
+		if counted.total > limit {
 			return nil
 		}
 		title, _ := RuleTitle(f.Rule)
@@ -116,7 +116,7 @@ func (b *book) difference(d *Difference) error {
 func (b *book) name(s string) any { return excelize.Cell{StyleID: b.style.name, Value: s} }
 
 // summary is the first sheet: the facts, the plan, the counts and the decisions.
-func (b *book) summary(d *Document, c Counts, results []RuleResult, streamed int64) error {
+func (b *book) summary(d *Document, c Counts, results []RuleResult, streamed, limit int64) error {
 	s, err := b.sheet(sheetSummary, 1, 0, 30, 52, 40, 40, 44)
 	if err != nil {
 		return err
@@ -160,9 +160,9 @@ func (b *book) summary(d *Document, c Counts, results []RuleResult, streamed int
 	count("阻断问题 Findings that block", c.Blocking)
 	count("错误 Errors", c.Errors)
 	count("警告 Warnings", c.Warnings)
-	count("明细表行数 Findings listed", min(streamed, sheetRows))
-	if streamed > sheetRows {
-		fact("", "明细超过一张表所能容纳的行数，其余见 JSON。More findings than a sheet can hold; the rest is in the JSON.")
+	count("明细表行数 Findings listed", min(streamed, limit))
+	if streamed > limit {
+		fact("未列出 Not listed", grouped(streamed-limit)+" 条，见 JSON。They are in the JSON.")
 	}
 	if len(d.Plan) > 0 {
 		s.row++
