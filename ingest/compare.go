@@ -202,9 +202,13 @@ func (s *sides) list(ctx context.Context, tx pgx.Tx, table, label string, geomet
 // DifferenceColumns are the attributes of a listed difference.
 func DifferenceColumns() []catalog.Column {
 	return []catalog.Column{
-		{Name: "kind", Alias: "变化"}, {Name: "key", Alias: "业务主键"}, {Name: "label", Alias: "名称"},
-		{Name: "fields", Alias: "变化字段"}, {Name: "moved", Alias: "图形变化", Type: layer.Boolean},
-		{Name: "before_fid", Alias: "原要素", Type: layer.Integer}, {Name: "row_number", Alias: "交付行号", Type: layer.Integer},
+		{Name: "kind", Alias: "变化"},
+		{Name: "key", Alias: "业务主键"},
+		{Name: "label", Alias: "名称"},
+		{Name: "fields", Alias: "变化字段"},
+		{Name: "moved", Alias: "图形变化", Type: layer.Boolean},
+		{Name: "before_fid", Alias: "原要素", Type: layer.Integer},
+		{Name: "row_number", Alias: "交付行号", Type: layer.Integer},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -36,6 +37,9 @@ type Config struct {
 	// Depot keeps the files of deliveries that wait for a worker. Nil: deliveries are
 	// loaded from where they are.
 	Depot depot.Store
+	// KeepFiles is how long the files of a delivery that has ended stay in the depot.
+	// Default 30 days.
+	KeepFiles time.Duration
 	// MaxUpload bounds the bytes of one uploaded file. Default: the depot's bound.
 	MaxUpload int64
 	// Enqueue hands a job to the workers, in the transaction that makes it. Nil:
@@ -90,6 +94,9 @@ func New(pool *pgxpool.Pool, config Config) *Ingester {
 	}
 	if config.TempDir == "" {
 		config.TempDir = os.TempDir()
+	}
+	if config.KeepFiles <= 0 {
+		config.KeepFiles = 30 * 24 * time.Hour
 	}
 	if config.MaxFindings <= 0 {
 		config.MaxFindings = 100_000

@@ -283,16 +283,33 @@ func unseen(ctx context.Context, tx pgx.Tx, id int64, dataset string, digest []b
 		fmt.Sprintf("the files are those of delivery %d (%s); to load them again say repeat in the delivery", earlier, state))
 }
 
-// discard removes the files of a delivery that no longer needs them.
-func (i *Ingester) discard(ctx context.Context, id int64) {
+// expire removes the files of deliveries that ended long ago. They were kept so that
+// a delivery can be checked again, and as evidence of what was sent.
+func (i *Ingester) expire(ctx context.Context) error {
 	if i.config.Depot == nil {
-		return
+		return nil
 	}
-	entries, err := i.config.Depot.List(ctx, fmt.Sprintf("%d/", id))
-	for _, e := range entries {
-		err = errors.Join(err, i.config.Depot.Remove(ctx, e.Name))
-	}
+	rows, err := i.pool.Query(ctx, `SELECT v.id FROM changde.deliveries v WHERE v.depot AND v.parent IS NULL AND v.finished_at < now() - $1::interval
+		AND NOT EXISTS (SELECT FROM changde.deliveries c WHERE c.parent = v.id AND (c.finished_at IS NULL OR c.finished_at > now() - $1::interval))
+		ORDER BY v.id LIMIT 20`, i.config.KeepFiles)
 	if err != nil {
-		i.config.Log.Warn("delivered files not removed", "delivery", id, "err", err)
+		return fmt.Errorf("find files to remove: %w", err)
 	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return fmt.Errorf("find files to remove: %w", err)
+	}
+	for _, id := range ids {
+		entries, err := i.config.Depot.List(ctx, fmt.Sprintf("%d/", id))
+		for _, e := range entries {
+			err = errors.Join(err, i.config.Depot.Remove(ctx, e.Name))
+		}
+		if err != nil {
+			return fmt.Errorf("remove the files of delivery %d: %w", id, err)
+		}
+		if _, err := i.pool.Exec(ctx, "UPDATE changde.deliveries SET depot = false WHERE id = $1 OR parent = $1", id); err != nil {
+			return fmt.Errorf("remove the files of delivery %d: %w", id, err)
+		}
+	}
+	return nil
 }

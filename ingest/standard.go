@@ -102,8 +102,10 @@ func (p *Plan) inherit(std *profile.Profile, fields []layer.Field) {
 		role  string
 		name  string
 	}{
-		{&set.BusinessKey, "business-key", std.BusinessKey}, {&set.Label, "label", std.Label},
-		{&set.Class, "class", std.Class}, {&set.TimeColumn, "time", std.TimeColumn},
+		{&set.BusinessKey, "business-key", std.BusinessKey},
+		{&set.Label, "label", std.Label},
+		{&set.Class, "class", std.Class},
+		{&set.TimeColumn, "time", std.TimeColumn},
 	} {
 		if *role.given != "" || role.name == "" || p.settings.named[role.role] != "" || !has(role.name) {
 			continue

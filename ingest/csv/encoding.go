@@ -51,11 +51,15 @@ func detect(ctx context.Context, f *os.File, user, where string) (Encoding, erro
 	}
 	switch head = head[:n]; {
 	case bytes.HasPrefix(head, []byte{0xff, 0xfe}):
-		return Encoding{Name: "UTF-16LE", ZH: "文件以 UTF-16 小端字节序标记开头", EN: "the file begins with the byte order mark of UTF-16LE",
-			coding: unicode.UTF16(unicode.LittleEndian, unicode.UseBOM)}, nil
+		return Encoding{
+			Name: "UTF-16LE", ZH: "文件以 UTF-16 小端字节序标记开头", EN: "the file begins with the byte order mark of UTF-16LE",
+			coding: unicode.UTF16(unicode.LittleEndian, unicode.UseBOM),
+		}, nil
 	case bytes.HasPrefix(head, []byte{0xfe, 0xff}):
-		return Encoding{Name: "UTF-16BE", ZH: "文件以 UTF-16 大端字节序标记开头", EN: "the file begins with the byte order mark of UTF-16BE",
-			coding: unicode.UTF16(unicode.BigEndian, unicode.UseBOM)}, nil
+		return Encoding{
+			Name: "UTF-16BE", ZH: "文件以 UTF-16 大端字节序标记开头", EN: "the file begins with the byte order mark of UTF-16BE",
+			coding: unicode.UTF16(unicode.BigEndian, unicode.UseBOM),
+		}, nil
 	case bytes.IndexByte(head, 0) >= 0:
 		return Encoding{}, encodingError(where, "文件不是文本，或是没有字节序标记的 UTF-16/UTF-32", "the file is not text, or is UTF-16/UTF-32 without a byte order mark")
 	}
@@ -69,11 +73,15 @@ func detect(ctx context.Context, f *os.File, user, where string) (Encoding, erro
 	case s.bad == 0:
 		return Encoding{Name: "UTF-8", ZH: "文件的非 ASCII 字符都是合法的 UTF-8", EN: "all characters beyond ASCII are valid UTF-8"}, nil
 	case s.good >= s.bad:
-		return Encoding{Name: "UTF-8", ZH: fmt.Sprintf("文件是 UTF-8，但有 %d 个不合法的字节，相应文本中已换成 U+FFFD", s.bad),
-			EN: fmt.Sprintf("the file is UTF-8 but for %d bytes, which became U+FFFD in the texts concerned", s.bad)}, nil
+		return Encoding{
+			Name: "UTF-8", ZH: fmt.Sprintf("文件是 UTF-8，但有 %d 个不合法的字节，相应文本中已换成 U+FFFD", s.bad),
+			EN: fmt.Sprintf("the file is UTF-8 but for %d bytes, which became U+FFFD in the texts concerned", s.bad),
+		}, nil
 	case s.gbBad == 0:
-		return Encoding{Name: "GB18030", ZH: "文件不是 UTF-8，其字节符合 GB18030（GBK、GB2312）", EN: "the file is not UTF-8 and its bytes are those of GB18030 (GBK, GB2312)",
-			coding: simplifiedchinese.GB18030}, nil
+		return Encoding{
+			Name: "GB18030", ZH: "文件不是 UTF-8，其字节符合 GB18030（GBK、GB2312）", EN: "the file is not UTF-8 and its bytes are those of GB18030 (GBK, GB2312)",
+			coding: simplifiedchinese.GB18030,
+		}, nil
 	}
 	return Encoding{}, encodingError(where, "文件既不是 UTF-8 也不是 GB18030/GBK 编码", "the file is neither UTF-8 nor GB18030/GBK")
 }

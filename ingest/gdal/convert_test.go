@@ -247,8 +247,10 @@ func TestFieldTypes(t *testing.T) {
 	r := mustConvert(t, path, "")
 	fields, features := rows(t, r, r.Layers[0].Name)
 	got := values(fields, features[0])
-	want := map[string]any{"文本": "图斑", "整数": int64(1), "长整数": int64(9007199254740993), "实数": 2.5, "真假": true,
-		"日期": time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), "时刻": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), "fid": "f", "geom": "g", "ogc_fid": int64(1)}
+	want := map[string]any{
+		"文本": "图斑", "整数": int64(1), "长整数": int64(9007199254740993), "实数": 2.5, "真假": true,
+		"日期": time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), "时刻": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), "fid": "f", "geom": "g", "ogc_fid": int64(1),
+	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

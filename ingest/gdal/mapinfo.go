@@ -18,10 +18,22 @@ import (
 
 // mapInfoCharsets are MapInfo's names of encodings. Neutral says nothing.
 var mapInfoCharsets = []struct{ charset, encoding string }{
-	{"WindowsSimpChinese", "936"}, {"WindowsTradChinese", "950"}, {"WindowsJapanese", "932"}, {"WindowsKorean", "949"},
-	{"WindowsLatin1", "1252"}, {"WindowsLatin2", "1250"}, {"WindowsCyrillic", "1251"}, {"WindowsGreek", "1253"}, {"WindowsTurkish", "1254"},
-	{"WindowsHebrew", "1255"}, {"WindowsArabic", "1256"}, {"WindowsBalticRim", "1257"}, {"WindowsThai", "874"},
-	{"ISO8859-1", "iso-8859-1"}, {"UTF-8", "utf-8"}, {"UTF-16", "utf-16le"},
+	{"WindowsSimpChinese", "936"},
+	{"WindowsTradChinese", "950"},
+	{"WindowsJapanese", "932"},
+	{"WindowsKorean", "949"},
+	{"WindowsLatin1", "1252"},
+	{"WindowsLatin2", "1250"},
+	{"WindowsCyrillic", "1251"},
+	{"WindowsGreek", "1253"},
+	{"WindowsTurkish", "1254"},
+	{"WindowsHebrew", "1255"},
+	{"WindowsArabic", "1256"},
+	{"WindowsBalticRim", "1257"},
+	{"WindowsThai", "874"},
+	{"ISO8859-1", "iso-8859-1"},
+	{"UTF-8", "utf-8"},
+	{"UTF-16", "utf-16le"},
 }
 
 const neutral = "Neutral"

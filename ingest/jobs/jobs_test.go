@@ -306,3 +306,31 @@ func TestCancel(t *testing.T) {
 		t.Errorf("a cancelled delivery is released: %+v", d)
 	}
 }
+
+// The files of deliveries that ended long ago are removed, those of others kept.
+func TestFilesExpire(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.work(1)
+	old := s.deliver(ingest.Request{Dataset: "p"}, points(10))
+	s.await(old, ingest.StateReleased)
+	recent := s.deliver(ingest.Request{Dataset: "q"}, points(11))
+	s.await(recent, ingest.StateReleased)
+	if _, err := s.pool.Exec(t.Context(), "UPDATE changde.deliveries SET finished_at = now() - interval '31 days' WHERE id = $1", old); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Recover(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	store, err := depot.Open(s.depot, depot.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, err := store.List(t.Context(), "")
+	if err != nil || len(left) != 1 || !strings.HasPrefix(left[0].Name, fmt.Sprintf("%d/", recent)) {
+		t.Errorf("left are %v, %v", left, err)
+	}
+	if err := s.Decide(t.Context(), old, ingest.Retry, operator); !problem.Is(err, problem.Conflict) {
+		t.Errorf("retrying without files: %v", err)
+	}
+}

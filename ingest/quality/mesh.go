@@ -76,6 +76,7 @@ func (t *mesh) settle() {
 		}
 	}
 }
+
 func zeroed[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n)

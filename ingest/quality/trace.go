@@ -23,18 +23,17 @@ type tracer struct {
 	budget    *atomic.Int64
 
 	mesh
-	open    []openEdge
-	canon   []int32
-	order   []int32
-	rows    []int64
-	first   []int32 // of departures by corner
-	depart  []int32
-	first2  []int32
-	arrive  []int32
-	next    []int32
-	entered []bool
-	taken   []bool
-	work    []float64
+	open   []openEdge
+	canon  []int32
+	order  []int32
+	rows   []int64
+	first  []int32 // of departures by corner
+	depart []int32
+	first2 []int32
+	arrive []int32
+	next   []int32
+	taken  []bool
+	work   []float64
 
 	cycles []cycle
 	chains []chain

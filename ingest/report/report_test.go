@@ -397,13 +397,19 @@ func TestSampleIsFair(t *testing.T) {
 func TestTallyOfRules(t *testing.T) {
 	t.Parallel()
 	d := Document{Rules: []RuleResult{
-		{Code: "Q15", Check: "name-of-code", Found: 9, Kept: 1}, {Code: "Q15", Check: "product", Found: 4, Kept: 2},
-		{Code: "Q06", Found: 5_000_000}, {Code: "Q04"},
+		{Code: "Q15", Check: "name-of-code", Found: 9, Kept: 1},
+		{Code: "Q15", Check: "product", Found: 4, Kept: 2},
+		{Code: "Q06", Found: 5_000_000},
+		{Code: "Q04"},
 	}}
 	c := newTally()
 	for _, f := range []finding.Finding{
-		{Rule: "Q04", Severity: finding.Warn}, {Rule: "Q04", Severity: finding.Block}, {Rule: "Q06", Severity: finding.Error}, {Rule: "Q15"},
-		{Rule: "Q01", Severity: finding.Warn}, {Rule: strings.Repeat("Q", 1<<20), Severity: "odd"},
+		{Rule: "Q04", Severity: finding.Warn},
+		{Rule: "Q04", Severity: finding.Block},
+		{Rule: "Q06", Severity: finding.Error},
+		{Rule: "Q15"},
+		{Rule: "Q01", Severity: finding.Warn},
+		{Rule: strings.Repeat("Q", 1<<20), Severity: "odd"},
 	} {
 		c.add(f)
 	}

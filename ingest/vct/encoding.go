@@ -60,11 +60,15 @@ func detect(ctx context.Context, f *os.File, user, where string) (Encoding, erro
 	case s.bad == 0:
 		return Encoding{Name: "UTF-8", ZH: "文件的非 ASCII 字符都是合法的 UTF-8", EN: "all characters beyond ASCII are valid UTF-8"}, nil
 	case s.good >= s.bad:
-		return Encoding{Name: "UTF-8", ZH: fmt.Sprintf("文件是 UTF-8，但有 %d 个不合法的字节，相应文本中已换成 U+FFFD", s.bad),
-			EN: fmt.Sprintf("the file is UTF-8 but for %d bytes, which became U+FFFD in the texts concerned", s.bad)}, nil
+		return Encoding{
+			Name: "UTF-8", ZH: fmt.Sprintf("文件是 UTF-8，但有 %d 个不合法的字节，相应文本中已换成 U+FFFD", s.bad),
+			EN: fmt.Sprintf("the file is UTF-8 but for %d bytes, which became U+FFFD in the texts concerned", s.bad),
+		}, nil
 	case s.gbBad == 0:
-		return Encoding{Name: "GB18030", ZH: "文件不是 UTF-8，其字节符合 GB18030（GBK、GB2312）", EN: "the file is not UTF-8 and its bytes are those of GB18030 (GBK, GB2312)",
-			coding: simplifiedchinese.GB18030}, nil
+		return Encoding{
+			Name: "GB18030", ZH: "文件不是 UTF-8，其字节符合 GB18030（GBK、GB2312）", EN: "the file is not UTF-8 and its bytes are those of GB18030 (GBK, GB2312)",
+			coding: simplifiedchinese.GB18030,
+		}, nil
 	}
 	return Encoding{}, encodingError(where, "文件既不是 UTF-8 也不是 GB18030/GBK 编码", "the file is neither UTF-8 nor GB18030/GBK")
 }

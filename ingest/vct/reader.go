@@ -31,7 +31,6 @@ type Reader struct {
 	find    [kinds]cursor
 	used    [kinds]bitmap
 	rest    [2]int // kind and position of the next object without a row
-	resting bool
 	err     error
 }
 
