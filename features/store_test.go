@@ -312,7 +312,7 @@ func TestItemsEdited(t *testing.T) {
 func TestItemsTooSlow(t *testing.T) {
 	t.Parallel()
 	url := postgistest.URL(t)
-	pool, err := postgis.Open(t.Context(), postgis.Config{URL: url, StatementTimeout: 100 * time.Millisecond, MaxConns: 3})
+	pool, err := postgis.Open(t.Context(), postgis.Config{URL: url, StatementTimeout: 1500 * time.Millisecond, MaxConns: 3})
 	if err != nil {
 		t.Fatal(err)
 	}
