@@ -64,8 +64,12 @@ type Services struct {
 	Index  http.HandlerFunc
 }
 
-// maxWatchers bounds the callers who watch deliveries at once.
-const maxWatchers = 100
+// maxWatchers bounds the callers who watch deliveries at once, maxComparisons those
+// who compare releases.
+const (
+	maxWatchers    = 100
+	maxComparisons = 2
+)
 
 // Server is the API. It is safe for many goroutines.
 type Server struct {
@@ -76,7 +80,9 @@ type Server struct {
 	large *semaphore.Weighted
 	// watchers is room for callers who watch deliveries.
 	watchers *semaphore.Weighted
-	define   func() (definition, error)
+	// comparisons is room for comparing releases, which takes a connection for long.
+	comparisons *semaphore.Weighted
+	define      func() (definition, error)
 }
 
 // New makes the handler of the whole API.
@@ -96,7 +102,7 @@ func New(config Config, services Services) http.Handler {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	s := &Server{config: config, Services: services, large: semaphore.NewWeighted(config.LargeAnswers), watchers: semaphore.NewWeighted(maxWatchers)}
+	s := &Server{config: config, Services: services, large: semaphore.NewWeighted(config.LargeAnswers), watchers: semaphore.NewWeighted(maxWatchers), comparisons: semaphore.NewWeighted(maxComparisons)}
 	s.routes = s.table()
 	s.define = sync.OnceValues(func() (definition, error) { return define(config.City, s.routes) })
 

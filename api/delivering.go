@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -93,7 +94,7 @@ func (s *Server) createDelivery(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	// These are not the caller's to say.
-	body.Actor, body.Foreign, body.Files, body.Parcel = "", false, nil, ""
+	body.Actor, body.Foreign, body.Files, body.Parcel, body.Standing = "", false, nil, "", ""
 	id, err := s.Ingest.Receive(r.Context(), body, decider(r.principal))
 	if err != nil {
 		return err
@@ -103,9 +104,15 @@ func (s *Server) createDelivery(w http.ResponseWriter, r *request) error {
 
 // readJSON reads a body that holds one JSON value and nothing unknown.
 func readJSON(r *request, into any) error {
-	decoder := json.NewDecoder(r.Body)
+	body, err := io.ReadAll(r.Body)
+	if err == nil && (bytes.Contains(body, []byte(`\u0000`)) || bytes.IndexByte(body, 0) >= 0) {
+		err = errors.New("a text has a NUL")
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.DisallowUnknownFields()
-	err := decoder.Decode(into)
+	if err == nil {
+		err = decoder.Decode(into)
+	}
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -219,7 +226,7 @@ func (s *Server) submitDelivery(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Ingest.Submit(r.Context(), id, decider(r.principal)); err != nil {
+	if err := s.Ingest.Submit(r.Context(), id, r.query.Get("repeat") == "true", decider(r.principal)); err != nil {
 		return err
 	}
 	return s.answerDelivery(w, r, id, http.StatusAccepted)
@@ -335,6 +342,11 @@ func (s *Server) changedDataset(r *request) (*catalog.Dataset, error) {
 		return nil, err
 	}
 	if !d.Concerns(reading(r.principal)) {
+		return nil, ingest.ErrNoDelivery
+	}
+	// Who sent the delivery sees what it changes of a dataset only where they see the
+	// dataset.
+	if _, seen := r.view.Dataset(d.Dataset); !seen && d.Difference != nil && !reading(r.principal).Admin && r.principal.Organisation != d.Owner {
 		return nil, ingest.ErrNoDelivery
 	}
 	if d.Difference == nil || !d.Difference.Listed || d.State == ingest.StateRejected || d.State == ingest.StateWithdrawn || d.State == ingest.StateFailed {

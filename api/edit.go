@@ -25,6 +25,13 @@ func (s *Server) editing(r *request) (*catalog.Dataset, features.Edit, error) {
 	if !p.Operates() && !(p.MayContribute() && d.Owner != nil && d.Owner.ID == p.Organisation) {
 		return nil, features.Edit{}, problem.New(problem.Forbidden, "edit-forbidden", d.ID, "只有所属单位的 contributor 或 approver 密钥可以编辑", "only contributors and approvers of the owning organisation may edit")
 	}
+	switch {
+	case p.Operates(), d.Approval == catalog.Automatic, d.Approval == "":
+	case d.Approval == catalog.FourEyes:
+		return nil, features.Edit{}, problem.New(problem.Forbidden, "four-eyes", d.ID, "该数据集要求双人把关，只接受交付", "this dataset wants four eyes and takes deliveries only")
+	case !p.MayApprove():
+		return nil, features.Edit{}, problem.New(problem.Forbidden, "edit-forbidden", d.ID, "该数据集须审批，只有 approver 密钥可以直接编辑", "this dataset wants approval: only approvers may edit it directly")
+	}
 	by := decider(p)
 	e := features.Edit{Actor: by.Actor, Organisation: by.Organisation, Document: r.query.Get("document"), Note: r.query.Get("note"), Box: s.config.City.Box}
 	if d.Box != nil {

@@ -118,7 +118,7 @@ func TestBadRequests(t *testing.T) {
 		{items + "?limit=1&limit=2", 400, "parameter-repeated"},
 		{items + "?limit=1%", 400, "query-malformed"},
 		{items + "?limit=%zz", 400, "query-malformed"},
-		{items + "?limit=1%00", 400, "parameter-invalid"},
+		{items + "?limit=1%00", 400, "parameter-text"},
 		{"/collections?limit=1", 400, "parameter-unknown"},
 		{"/collections?f=xml", 400, "parameter-invalid"},
 		{"/?f=", 400, "parameter-invalid"},

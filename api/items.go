@@ -89,7 +89,7 @@ func (s *Server) itemsQuery(r *request, d *catalog.Dataset) (*catalog.Release, f
 		if r.query.Has("offset") {
 			return nil, q, invalid("offset", "offset 与 next 不能同时使用", "offset and next exclude each other")
 		}
-		if rel, err = markedRelease(d, mark); err != nil {
+		if rel, err = s.markedRelease(r, d, mark); err != nil {
 			return nil, q, err
 		}
 		q.AfterFID = &mark.after
@@ -112,24 +112,27 @@ func (s *Server) itemsQuery(r *request, d *catalog.Dataset) (*catalog.Release, f
 	return rel, q, err
 }
 
-// markedRelease is the state that a page mark goes on with: a release, or the
-// current one with the edits of then.
-func markedRelease(d *catalog.Dataset, mark *pageMark) (*catalog.Release, error) {
-	if mark.release == d.Current.Number && mark.revision <= d.Current.Revision {
-		rel := *d.Current
-		if rel.Versioned() && mark.revision < rel.Revision {
-			rel.Revision, rel.Rows = mark.revision, -1
+// markedRelease is the state that a page mark goes on with: a release, or one with
+// the edits of then.
+func (s *Server) markedRelease(r *request, d *catalog.Dataset, mark *pageMark) (*catalog.Release, error) {
+	if mark.release == d.Current.Number && mark.revision == d.Current.Revision {
+		return d.Current, nil
+	}
+	if !d.Current.Versioned() {
+		if mark.release == d.Current.Number {
+			return d.Current, nil // the platform's own rows are read as they are
 		}
-		if kept, ok := d.Release(mark.release); ok && mark.revision < kept.Revision {
-			return nil, errPageMark
-		}
-		return &rel, nil
+		return keptRelease(d, mark.release)
 	}
 	rel, err := keptRelease(d, mark.release)
-	if err == nil && mark.revision != rel.Revision {
-		return nil, problem.New(problem.Conflict, "page-outdated", "next", "数据集在翻页期间又有编辑和新版本，请从第一页重新读取", "the dataset was edited and released while it was read; begin again with the first page")
+	if err != nil {
+		return nil, err
 	}
-	return rel, err
+	at, ok, err := catalog.At(r.Context(), s.Pool, d, rel, mark.revision)
+	if err == nil && !ok {
+		err = errPageMark
+	}
+	return at, err
 }
 
 // pageURL repeats the query with another page mark and without the key, which

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 
@@ -159,6 +160,11 @@ func (s *Server) admit(hr *http.Request, known map[string]bool) (*request, error
 		if !known[name] {
 			return nil, problem.New(problem.Invalid, "parameter-unknown", name,
 				"没有这个参数；可用："+names(known), "there is no such parameter; there are: "+names(known))
+		}
+		for _, v := range values {
+			if !utf8.ValidString(v) || strings.IndexByte(v, 0) >= 0 {
+				return nil, problem.New(problem.Invalid, "parameter-text", name, "参数须为不含 NUL 的 UTF-8 文字", "a parameter is UTF-8 text without NUL")
+			}
 		}
 		if len(values) > 1 {
 			return nil, problem.New(problem.Invalid, "parameter-repeated", name, "参数只能出现一次", "the parameter may be given once")

@@ -23,6 +23,7 @@ var (
 	pToRelease   = parameter{name: "to", zh: "较晚的版本，默认当前版", en: "the later release, the current one by default", schema: map[string]any{"type": "integer", "minimum": 1}}
 	pDocument    = parameter{name: "document", zh: "文号", en: "document number", schema: map[string]any{"type": "string", "maxLength": 200}}
 	pNote        = parameter{name: "note", zh: "说明", en: "note", schema: map[string]any{"type": "string", "maxLength": 2000}}
+	pRepeat      = parameter{name: "repeat", zh: "文件与以前的交付相同也照样入库", en: "load files that were delivered before", schema: map[string]any{"type": "boolean"}}
 	pDataset     = parameter{name: "dataset", zh: "数据集", en: "dataset", schema: map[string]any{"type": "string"}}
 	pState       = parameter{name: "state", zh: "状态", en: "state", schema: map[string]any{"type": "string", "enum": []string{"receiving", "received", "inspected", "loading", "checked", "awaiting", "released", "rejected", "withdrawn", "failed", "split"}}}
 	pNext        = parameter{name: "next", zh: "上一页 next 链接中的翻页标记", en: "the mark in the next link of the page before", schema: map[string]any{"type": "string"}}
@@ -124,7 +125,7 @@ func (s *Server) table() []route {
 		},
 		{
 			method: http.MethodPost, pattern: "/deliveries/{delivery}/submit", id: "submitDelivery", tag: tagReleases, zh: "提交交付", en: "submit a delivery",
-			response: "delivery", status: http.StatusAccepted, handle: s.submitDelivery,
+			response: "delivery", status: http.StatusAccepted, query: []parameter{pRepeat}, handle: s.submitDelivery,
 		},
 		{
 			method: http.MethodPost, pattern: "/deliveries/{delivery}/layers", id: "splitDelivery", tag: tagReleases, zh: "指定各图层的数据集", en: "say which dataset each layer goes into",

@@ -158,6 +158,10 @@ func (s *Server) differences(w http.ResponseWriter, r *request) error {
 	if !later.Versioned() {
 		return invalid("collection", "该数据集没有可比较的版本", "this dataset has no releases to compare")
 	}
+	if !s.comparisons.TryAcquire(1) {
+		return errCrowded
+	}
+	defer s.comparisons.Release(1)
 	difference, list, err := s.Ingest.Between(r.Context(), d, earlier, later)
 	if err != nil {
 		return err

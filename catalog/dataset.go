@@ -88,7 +88,13 @@ type Dataset struct {
 	// Releases holds the releases whose content is still kept, oldest first, each as
 	// it was released.
 	Releases []*Release
+
+	may func(Sharing) bool // of the view the dataset was taken from; nil lets in
 }
+
+// MayRead reports whether the caller, in whose view the dataset was found, may read
+// a state of it that was shared in this way when it came to be.
+func (d *Dataset) MayRead(s Sharing) bool { return d.may == nil || d.may(s) }
 
 // Release is one state of a dataset that was published.
 type Release struct {

@@ -25,8 +25,9 @@ type Revision struct {
 // the clock was set back.
 func (r Revision) Record(ctx context.Context, tx pgx.Tx) (at time.Time, err error) {
 	err = tx.QueryRow(ctx, `
-		INSERT INTO changde.revisions (dataset, revision, relation, release, delivery, kind, actor, organisation, document, note, committed_at)
+		INSERT INTO changde.revisions (dataset, revision, relation, release, delivery, kind, actor, organisation, document, note, sharing, committed_at)
 		SELECT $1, $2, 'content.' || nullif($3, ''), nullif($4, 0), nullif($5, 0), $6, $7, $8, $9, $10,
+			(SELECT sharing FROM changde.datasets WHERE id = $1),
 			greatest(clock_timestamp(), (SELECT max(committed_at) + interval '1 microsecond' FROM changde.revisions WHERE dataset = $1))
 		RETURNING committed_at`,
 		r.Dataset, r.Number, r.Relation, r.Release, r.Delivery, r.Kind, r.Actor, r.Organisation, r.Document, r.Note).Scan(&at)

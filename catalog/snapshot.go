@@ -70,11 +70,11 @@ func (v View) narrow(d *Dataset) (*Dataset, bool) {
 	if d == nil || d.Current == nil || v.reader == nil || !v.may(d, d.Sharing) || hidden(d.Current) {
 		return nil, false
 	}
-	if !slices.ContainsFunc(d.Releases, hidden) {
-		return d, true
-	}
 	narrowed := *d
-	narrowed.Releases = slices.DeleteFunc(slices.Clone(d.Releases), hidden)
+	narrowed.may = func(s Sharing) bool { return v.may(d, s) }
+	if slices.ContainsFunc(d.Releases, hidden) {
+		narrowed.Releases = slices.DeleteFunc(slices.Clone(d.Releases), hidden)
+	}
 	return &narrowed, true
 }
 

@@ -69,6 +69,27 @@ func (r *Release) appendLegs(s *postgis.SQL, hash bool) *postgis.SQL {
 	return s
 }
 
+// At returns a release with the edits made through the API until a revision, which
+// lies between it and the next. It is false for any other revision, and for one
+// that was shared more narrowly than the caller may read.
+func At(ctx context.Context, pool *pgxpool.Pool, d *Dataset, r *Release, revision int64) (*Release, bool, error) {
+	if revision == r.Revision {
+		return r, true, nil
+	}
+	var sharing Sharing
+	err := pool.QueryRow(ctx, `SELECT sharing FROM changde.revisions WHERE dataset = $1 AND revision = $2 AND kind <> 'settings'
+		AND $3 = (SELECT max(release) FROM changde.revisions WHERE dataset = $1 AND revision <= $2)`, d.ID, revision, r.Number).Scan(&sharing)
+	if errors.Is(err, pgx.ErrNoRows) || err == nil && !d.MayRead(sharing) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, postgis.Fault(ctx, err, fmt.Sprintf("find revision %d of %s", revision, d.ID))
+	}
+	edited := *r
+	edited.Revision, edited.Rows = revision, -1
+	return &edited, true, nil
+}
+
 // AsOf returns the release as the dataset stood at a time: with the edits made
 // through the API until then. Rows is -1 where edits had been made. It is false
 // when the dataset had no release yet, or the caller's view of d lacks the one of
@@ -76,10 +97,11 @@ func (r *Release) appendLegs(s *postgis.SQL, hash bool) *postgis.SQL {
 func AsOf(ctx context.Context, pool *pgxpool.Pool, d *Dataset, t time.Time) (*Release, bool, error) {
 	var revision int64
 	var number int
+	var sharing Sharing
 	err := pool.QueryRow(ctx, `
-		SELECT r.revision, coalesce((SELECT max(e.release) FROM changde.revisions e WHERE e.dataset = r.dataset AND e.revision <= r.revision), 0)
+		SELECT r.revision, r.sharing, coalesce((SELECT max(e.release) FROM changde.revisions e WHERE e.dataset = r.dataset AND e.revision <= r.revision), 0)
 		FROM changde.revisions r WHERE r.dataset = $1 AND r.committed_at <= $2 AND r.kind <> 'settings'
-		ORDER BY r.committed_at DESC LIMIT 1`, d.ID, t).Scan(&revision, &number)
+		ORDER BY r.committed_at DESC LIMIT 1`, d.ID, t).Scan(&revision, &sharing, &number)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, false, nil
 	}
@@ -89,6 +111,9 @@ func AsOf(ctx context.Context, pool *pgxpool.Pool, d *Dataset, t time.Time) (*Re
 	r, ok := d.Release(number)
 	if !ok || r.Revision == revision {
 		return r, ok, nil
+	}
+	if !d.MayRead(sharing) {
+		return nil, false, nil
 	}
 	edited := *r
 	edited.Revision, edited.Rows = revision, -1

@@ -65,7 +65,7 @@ func (s *Store) Write(ctx context.Context, d *catalog.Dataset, e Edit) (fid, rev
 	switch {
 	case errors.As(err, &pg) && pg.Code == "23505":
 		return 0, 0, problem.Wrap(err, problem.Conflict, "business-key-duplicate", d.BusinessKey, "业务主键已被另一要素使用："+pg.Detail, "the business key is another feature's: "+pg.Detail)
-	case errors.As(err, &pg) && (pg.Code == "XX000" || strings.HasPrefix(pg.Code, "22")):
+	case errors.As(err, &pg) && (pg.Code == "XX000" || strings.HasPrefix(pg.Code, "22") && pg.Code != "22021" && pg.Code != "22P05"):
 		return 0, 0, problem.Wrap(err, problem.Invalid, "geometry-invalid", "geometry", "几何无法读取："+pg.Message, "the geometry cannot be read: "+pg.Message)
 	}
 	return w.fid, w.revision, postgis.Fault(ctx, err, "edit "+d.ID)

@@ -1,8 +1,10 @@
 package features
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -55,14 +57,24 @@ func floor(d *catalog.Dataset) *catalog.Release {
 //
 // A feature stands as it is after the change; of one that was deleted it is null.
 // next is the place after the last, and more tells that there are more changes.
-// A place before the current content, or before a release that the caller may not
+// A place before the current content, or before a state that the caller may not
 // see, is problem.Conflict: read the items and follow from their revision.
 func (s *Store) Changes(ctx context.Context, d *catalog.Dataset, since Mark, limit int, dst []byte) (out []byte, next Mark, more bool, err error) {
 	r := d.Current
 	if !r.Versioned() {
 		return dst, since, false, problem.New(problem.Unsupported, "changes-unknown", d.ID, "该数据集不记录逐条变化", "changes of this dataset are not recorded one by one")
 	}
-	if first := floor(d); since.Revision <= first.Revision {
+	var hidden int64
+	if revisions, err := s.revisions(ctx, d); err != nil {
+		return dst, since, false, postgis.Fault(ctx, err, "read changes of "+d.ID)
+	} else {
+		for _, rev := range revisions {
+			if !d.MayRead(rev.sharing) {
+				hidden = rev.number
+			}
+		}
+	}
+	if first := floor(d); since.Revision <= max(first.Revision, hidden) {
 		return dst, since, false, problem.New(problem.Conflict, "changes-reset", "since",
 			fmt.Sprintf("修订号 %d 之前的变化已不能逐条给出；请重新读取全部要素（/collections/%s/items），再从 since=%d 起跟踪", first.Revision, d.ID, r.Revision),
 			fmt.Sprintf("changes before revision %d cannot be given one by one; read all items again (/collections/%s/items) and follow from since=%d", first.Revision, d.ID, r.Revision))
@@ -74,14 +86,14 @@ func (s *Store) Changes(ctx context.Context, d *catalog.Dataset, since Mark, lim
 		q.Raw(", ")
 		catalog.SelectColumn(q, c)
 	}
-	q.Raw(", at, op FROM (SELECT v.*, v.rev AS at, CASE WHEN EXISTS (SELECT FROM ").Ident(r.Relation[0], r.Relation[1]+catalog.HistorySuffix).
-		Raw(" h WHERE h.fid = v.fid AND h.until = v.rev) THEN 1 ELSE 0 END AS op FROM (")
+	q.Raw(`, "change at", "change op" FROM (SELECT v.*, v.rev AS "change at", CASE WHEN EXISTS (SELECT FROM `).Ident(r.Relation[0], r.Relation[1]+catalog.HistorySuffix).
+		Raw(` h WHERE h.fid = v.fid AND h.until = v.rev) THEN 1 ELSE 0 END AS "change op" FROM (`)
 	r.AppendVersions(q).Raw(") v WHERE v.rev >= ").Int(since.Revision).Raw(" AND v.rev <= ").Int(r.Revision).
-		Raw(" UNION ALL SELECT g.*, g.until AS at, 2 AS op FROM (")
+		Raw(` UNION ALL SELECT g.*, g.until AS "change at", 2 AS "change op" FROM (`)
 	r.AppendVersions(q).Raw(") g WHERE g.until >= ").Int(since.Revision).Raw(" AND g.until <= ").Int(r.Revision).
 		Raw(" AND NOT EXISTS (SELECT FROM (")
-	r.AppendVersions(q).Raw(") n WHERE n.fid = g.fid AND n.rev = g.until)) c WHERE (at, fid) > (").Arg(since.Revision).Raw("::bigint, ").Arg(since.FID).
-		Raw("::bigint) ORDER BY at, fid LIMIT ").Arg(int64(limit) + 1)
+	r.AppendVersions(q).Raw(`) n WHERE n.fid = g.fid AND n.rev = g.until)) c WHERE ("change at", fid) > (`).Arg(since.Revision).Raw("::bigint, ").Arg(since.FID).
+		Raw(`::bigint) ORDER BY "change at", fid LIMIT `).Arg(int64(limit) + 1)
 	formats := make(pgx.QueryResultFormats, 0, 4+len(props))
 	formats = append(formats, binaryFormat, binaryFormat)
 	for i := range props {
@@ -154,10 +166,12 @@ type Version struct {
 	Feature                             []byte // GeoJSON Feature
 }
 
-// History reads the versions of a feature, oldest first, at most 1,000: those of
-// the current content by its fid, and where the dataset has a business key those
-// of earlier contents by the key. Versions that were current only in releases that
-// the caller may not see are left out. No version is problem.NotFound.
+// History reads the versions of a feature, oldest first, the last 1,000 at most:
+// those of the current content by its fid, and where the dataset has a business key
+// those of other contents by the key. A row that was current, gave way to another
+// content and came back by a rollback is a version each time. Versions that were
+// current only while the dataset was shared more narrowly than the caller may read
+// are left out. No version is problem.NotFound.
 func (s *Store) History(ctx context.Context, d *catalog.Dataset, fid int64) ([]Version, error) {
 	if !d.Current.Versioned() {
 		return nil, problem.New(problem.Unsupported, "history-unknown", d.ID, "该数据集不记录要素的历史", "the history of this dataset's features is not recorded")
@@ -166,41 +180,35 @@ func (s *Store) History(ctx context.Context, d *catalog.Dataset, fid int64) ([]V
 	if err != nil {
 		return nil, postgis.Fault(ctx, err, "read history of "+d.ID)
 	}
-	var out []Version
-	seen := make(map[[2]string]bool)
-	key := ""
-	for i := len(d.Releases) - 1; i >= 0 && len(out) < maxVersions; i-- {
+	out, key, err := s.versions(ctx, d, d.Current, new(postgis.SQL).Raw("fid = ").Arg(fid), revisions)
+	if err != nil {
+		return nil, postgis.Fault(ctx, err, "read history of "+d.ID)
+	}
+	seen := map[[2]string]bool{d.Current.Relation: true}
+	for i := len(d.Releases) - 1; i >= 0 && key != ""; i-- {
 		r := d.Releases[i]
-		if seen[r.Relation] {
+		c, ok := r.Column(d.BusinessKey)
+		if seen[r.Relation] || !ok {
 			continue
 		}
 		seen[r.Relation] = true
-		condition := new(postgis.SQL).Raw("fid = ").Arg(fid)
-		if r.Relation != d.Current.Relation {
-			c, ok := r.Column(d.BusinessKey)
-			if !ok || key == "" {
-				continue
-			}
-			condition = new(postgis.SQL)
-			if c.Type == layer.Text {
-				condition.Ident(c.Name).Raw(" = ").Arg(key).Raw("::text")
-			} else {
-				condition.Ident(c.Name).Raw("::text = ").Arg(key).Raw("::text")
-			}
+		condition := new(postgis.SQL)
+		if c.Type == layer.Text {
+			condition.Ident(c.Name).Raw(" = ").Arg(key).Raw("::text")
+		} else {
+			condition.Ident(c.Name).Raw("::text = ").Arg(key).Raw("::text")
 		}
-		versions, found, err := s.versions(ctx, d, r, condition, revisions)
+		others, _, err := s.versions(ctx, d, r, condition, revisions)
 		if err != nil {
 			return nil, postgis.Fault(ctx, err, "read history of "+d.ID)
 		}
-		if found != "" {
-			key = found
-		}
-		out = append(versions, out...)
+		out = append(out, others...)
 	}
 	if len(out) == 0 {
 		return nil, absent(d.ID, strconv.FormatInt(fid, 10))
 	}
-	return out, nil
+	slices.SortStableFunc(out, func(a, b Version) int { return cmp.Compare(a.Revision, b.Revision) })
+	return out[max(len(out)-maxVersions, 0):], nil
 }
 
 // revision is what is recorded of one.
@@ -208,27 +216,62 @@ type revision struct {
 	number                              int64
 	release                             int // in effect
 	kind                                string
+	relation                            string // content in effect from then on
+	sharing                             catalog.Sharing
 	actor, organisation, document, note string
 	at                                  time.Time
 }
 
-func (s *Store) revisions(ctx context.Context, d *catalog.Dataset) (map[int64]revision, error) {
-	rows, err := s.pool.Query(ctx, `SELECT revision, coalesce(max(release) OVER (ORDER BY revision), 0), kind, actor, organisation, document, note, committed_at
-		FROM changde.revisions WHERE dataset = $1 ORDER BY revision`, d.ID)
+// record is the dataset's revisions that changed rows, in order.
+type record []revision
+
+// of returns a revision by its number.
+func (r record) of(number int64) (revision, bool) {
+	at, ok := slices.BinarySearchFunc(r, number, func(v revision, n int64) int { return cmp.Compare(v.number, n) })
+	if !ok {
+		return revision{}, false
+	}
+	return r[at], true
+}
+
+// period is a stretch of revisions in which one content was in effect; until is
+// Forever for the present one.
+type period struct{ from, until int64 }
+
+// periods are those of a content.
+func (r record) periods(relation string) []period {
+	var out []period
+	for n, v := range r {
+		if v.relation != relation {
+			continue
+		}
+		until := int64(catalog.Forever)
+		if n+1 < len(r) {
+			until = r[n+1].number
+		}
+		if last := len(out) - 1; last >= 0 && out[last].until == v.number {
+			out[last].until = until
+			continue
+		}
+		out = append(out, period{v.number, until})
+	}
+	return out
+}
+
+func (s *Store) revisions(ctx context.Context, d *catalog.Dataset) (record, error) {
+	rows, err := s.pool.Query(ctx, `SELECT revision, coalesce(max(release) OVER (ORDER BY revision), 0), kind, coalesce(relation, ''), sharing, actor, organisation, document, note, committed_at
+		FROM changde.revisions WHERE dataset = $1 AND kind <> 'settings' ORDER BY revision`, d.ID)
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[int64]revision)
-	var r revision
-	_, err = pgx.ForEachRow(rows, []any{&r.number, &r.release, &r.kind, &r.actor, &r.organisation, &r.document, &r.note, &r.at}, func() error {
-		out[r.number] = r
-		return nil
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (r revision, err error) {
+		err = row.Scan(&r.number, &r.release, &r.kind, &r.relation, &r.sharing, &r.actor, &r.organisation, &r.document, &r.note, &r.at)
+		return r, err
 	})
-	return out, err
 }
 
 // versions reads the versions in one content; key is the feature's business key.
-func (s *Store) versions(ctx context.Context, d *catalog.Dataset, r *catalog.Release, condition *postgis.SQL, revisions map[int64]revision) (out []Version, key string, err error) {
+func (s *Store) versions(ctx context.Context, d *catalog.Dataset, r *catalog.Release, condition *postgis.SQL, revisions record) (out []Version, key string, err error) {
 	props := properties(r.Columns)
 	q := new(postgis.SQL).Raw("SELECT fid, geom")
 	for _, c := range r.Columns {
@@ -250,45 +293,54 @@ func (s *Store) versions(ctx context.Context, d *catalog.Dataset, r *catalog.Rel
 		return nil, "", err
 	}
 	defer rows.Close()
-	visible := make(map[int]bool)
-	for _, rel := range d.Releases {
-		visible[rel.Number] = true
-	}
-	for rows.Next() {
+	periods := revisions.periods(r.Relation[0] + "." + r.Relation[1])
+	size := 0
+	for rows.Next() && size < s.config.MaxBytes {
 		raw := rows.RawValues()
 		n := len(raw)
 		from, until := int64From(raw[n-3]), int64From(raw[n-2])
 		if key == "" {
 			key = string(raw[n-1])
 		}
-		if !shown(d, visible, revisions, from, until) {
-			continue
-		}
-		w := featureWriter{props: props, decimals: s.config.Decimals, box: emptyBox()}
-		v := Version{FID: int64From(raw[0]), Revision: from}
-		if v.Feature, _, err = w.append(nil, raw[:n-3]); err != nil {
-			return nil, "", err
-		}
-		rev := revisions[from]
-		v.Release, v.Kind, v.From, v.Actor, v.Organisation, v.Document, v.Note = rev.release, rev.kind, rev.at, rev.actor, rev.organisation, rev.document, rev.note
-		if until != catalog.Forever {
-			v.Until = &until
-			if end, ok := revisions[until]; ok {
-				v.To = &end.at
+		var feature []byte
+		for _, p := range periods {
+			v := Version{FID: int64From(raw[0]), Revision: max(from, p.from)}
+			end := min(until, p.until)
+			if v.Revision >= end || !revisions.shown(d, v.Revision, end) {
+				continue
 			}
+			if feature == nil {
+				w := featureWriter{props: props, decimals: s.config.Decimals, box: emptyBox()}
+				if feature, _, err = w.append(nil, raw[:n-3]); err != nil {
+					return nil, "", err
+				}
+				size += len(feature)
+			}
+			v.Feature = feature
+			if rev, ok := revisions.of(v.Revision); ok {
+				v.Release, v.Kind, v.From = rev.release, rev.kind, rev.at
+				if d.MayRead(rev.sharing) {
+					v.Actor, v.Organisation, v.Document, v.Note = rev.actor, rev.organisation, rev.document, rev.note
+				}
+			}
+			if end != catalog.Forever {
+				v.Until = &end
+				if rev, ok := revisions.of(end); ok {
+					v.To = &rev.at
+				}
+			}
+			out = append(out, v)
 		}
-		out = append([]Version{v}, out...)
 	}
 	return out, key, rows.Err()
 }
 
-// shown reports whether a version was current in a release that the caller may see.
-func shown(d *catalog.Dataset, visible map[int]bool, revisions map[int64]revision, from, until int64) bool {
-	if visible[revisions[from].release] {
-		return true
-	}
-	for _, r := range d.Releases {
-		if r.Revision >= from && r.Revision < until {
+// shown reports whether a version was current, in the revisions [from, until), while
+// the dataset was shared so that the caller may read it.
+func (r record) shown(d *catalog.Dataset, from, until int64) bool {
+	at, _ := slices.BinarySearchFunc(r, from, func(v revision, n int64) int { return cmp.Compare(v.number, n) })
+	for ; at < len(r) && r[at].number < until; at++ {
+		if d.MayRead(r[at].sharing) {
 			return true
 		}
 	}

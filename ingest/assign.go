@@ -35,12 +35,18 @@ type Assignment struct {
 // sureScore is how well a layer must fit a standard to be taken for it.
 const sureScore = 0.5
 
-var digits = regexp.MustCompile(`[0-9]+`)
+// dated is a date at the end of a layer's name, and district the code of a
+// division before it.
+var (
+	dated    = regexp.MustCompile(`[ _.-]?(19|20)[0-9]{2}([ _.-]?[0-9]{1,2}){0,2}$`)
+	district = regexp.MustCompile(`^[0-9]{6}[ _.-]?`)
+)
 
 // layerPattern is the name of a layer without what changes from delivery to
-// delivery: "DLTB_2012_09" and "dltb_201210" are one.
+// delivery: "DLTB_2012_09" and "430702dltb201210" are one, "survey2" and "survey3"
+// are two.
 func layerPattern(name string) string {
-	bare := strings.Trim(digits.ReplaceAllString(strings.ToLower(name), ""), " _-.")
+	bare := strings.Trim(district.ReplaceAllString(dated.ReplaceAllString(strings.ToLower(name), ""), ""), " _-.")
 	if bare == "" {
 		return strings.ToLower(name)
 	}
@@ -78,7 +84,10 @@ func (i *Ingester) Assign(ctx context.Context, r Request) (_ []Assignment, err e
 func (i *Ingester) assign(ctx context.Context, sender string, s source) (Assignment, error) {
 	a := Assignment{Layers: []string{s.layer}, Format: s.format, Geometry: s.geometry, Rows: s.rows}
 	var request []byte
-	err := i.pool.QueryRow(ctx, "SELECT dataset, request FROM changde.mappings WHERE sender = $1 AND pattern = $2", sender, layerPattern(s.layer)).Scan(&a.Dataset, &request)
+	err := pgx.ErrNoRows
+	if sender != "" {
+		err = i.pool.QueryRow(ctx, "SELECT dataset, request FROM changde.mappings WHERE sender = $1 AND pattern = $2", sender, layerPattern(s.layer)).Scan(&a.Dataset, &request)
+	}
 	if err == nil {
 		a.ZH, a.EN = "与该单位上次交付相同", "as in the sender's last delivery"
 		return a, json.Unmarshal(request, &a.remembered)
@@ -119,8 +128,8 @@ func (a Assignment) Apply(r Request) Request {
 	if r.Encoding == "" {
 		r.Encoding = a.remembered.Encoding
 	}
-	if r.EPSG == 0 {
-		r.EPSG = a.remembered.EPSG
+	if r.EPSG == 0 && r.CRS == "" {
+		r.EPSG, r.CRS = a.remembered.EPSG, a.remembered.CRS
 	}
 	if a.New && r.Settings.Profile == "" {
 		r.Settings.Profile = a.Profile
@@ -141,9 +150,12 @@ func remember(ctx context.Context, tx pgx.Tx, id int64) error {
 	if err := errors.Join(json.Unmarshal(plan, &p), json.Unmarshal(request, &r)); err != nil {
 		return fmt.Errorf("plan of delivery %d: %w", id, err)
 	}
-	kept, err := json.Marshal(Request{Encoding: r.Encoding, EPSG: r.EPSG})
+	kept, err := json.Marshal(Request{Encoding: r.Encoding, EPSG: r.EPSG, CRS: r.CRS})
 	if err != nil {
 		return fmt.Errorf("encode mapping: %w", err)
+	}
+	if sender == "" {
+		return nil
 	}
 	for _, name := range p.Layers {
 		if _, err := tx.Exec(ctx, `INSERT INTO changde.mappings (sender, pattern, dataset, request) VALUES ($1, $2, $3, $4)
@@ -185,7 +197,11 @@ func (i *Ingester) split(ctx context.Context, tx pgx.Tx, id int64, r Request, as
 		return errNoWorkers
 	}
 	for _, a := range assignments {
-		request, err := json.Marshal(a.Apply(r))
+		applied := a.Apply(r)
+		if err := i.authorize(ctx, tx, &applied); err != nil {
+			return err
+		}
+		request, err := json.Marshal(applied)
 		if err != nil {
 			return fmt.Errorf("encode request: %w", err)
 		}
@@ -193,8 +209,8 @@ func (i *Ingester) split(ctx context.Context, tx pgx.Tx, id int64, r Request, as
 			return fmt.Errorf("make dataset %s: %w", a.Dataset, err)
 		}
 		var child int64
-		err = tx.QueryRow(ctx, `INSERT INTO changde.deliveries (dataset, sender, files, bytes, sha256, state, relation, request, depot, parent, mode, actor, document, note)
-			SELECT $2, sender, files, bytes, sha256, 'received', '', $3, true, coalesce(parent, id), mode, actor, document, note FROM changde.deliveries WHERE id = $1 RETURNING id`,
+		err = tx.QueryRow(ctx, `INSERT INTO changde.deliveries (dataset, sender, files, bytes, sha256, state, relation, request, depot, parent, mode, actor, actors, document, note)
+			SELECT $2, sender, files, bytes, sha256, 'received', '', $3, true, coalesce(parent, id), mode, actor, actors, document, note FROM changde.deliveries WHERE id = $1 RETURNING id`,
 			id, a.Dataset, request).Scan(&child)
 		if err != nil {
 			return fmt.Errorf("split delivery %d: %w", id, err)
@@ -242,6 +258,7 @@ func (i *Ingester) Split(ctx context.Context, id int64, datasets map[string]stri
 		if err != nil {
 			return err
 		}
+		r.Standing = by.standing()
 		return i.split(ctx, tx, id, r, chosen)
 	})
 }
@@ -256,8 +273,8 @@ func (i *Ingester) choices(ctx context.Context, found []Assignment, datasets map
 			return nil, problem.New(problem.Invalid, "layer-unknown", name, "交付中没有这个图层", "the delivery has no such layer")
 		}
 		request := r
-		request.Dataset = dataset
-		if err := i.checkRequest(ctx, &request, by); err != nil {
+		request.Dataset, request.Standing = dataset, by.standing()
+		if err := i.checkRequest(ctx, &request); err != nil {
 			return nil, err
 		}
 		a := found[at]

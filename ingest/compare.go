@@ -399,7 +399,8 @@ func (l *loader) compare(ctx context.Context, tx pgx.Tx, b *base, id int64, stag
 	if err != nil {
 		return nil, err
 	}
-	same := b.same(p.geometry, p.z, p.columns)
+	// The content's index is on the key of its first delivery.
+	same := b.same(p.geometry, p.z, p.columns) && p.settings.businessKey == p.settings.storedKey
 	if s.comparer == Full && s.key == "" && !same {
 		// Without a key and with other fields no row can be recognised.
 		d.Added, d.Removed = rows, b.rows
@@ -474,6 +475,13 @@ func (d *Difference) sanity() []finding.Finding {
 		}
 	}
 	beyond("count-changed", "行数", "rows go", float64(d.Before.Rows), float64(d.After.Rows), saneRows)
+	if before := float64(d.Before.Rows); before > 0 && float64(max(d.Added, d.Removed)) > saneRows*before && len(out) == 0 {
+		out = append(out, finding.Finding{
+			Code: "rows-turned-over", Severity: finding.Warn, Action: finding.Noted,
+			ZH: fmt.Sprintf("新增 %d 行、删除 %d 行，超出现有 %d 行的 %g%%，须人确认", d.Added, d.Removed, d.Before.Rows, saneRows*100),
+			EN: fmt.Sprintf("%d rows come and %d go, beyond %g%% of the %d there are: a person must confirm it", d.Added, d.Removed, saneRows*100, d.Before.Rows),
+		})
+	}
 	beyond("area-changed", "总面积（平方米）", "the area (m²) goes", d.Before.Area, d.After.Area, saneArea)
 	return out
 }

@@ -143,6 +143,9 @@ func (l *loader) unique(ctx context.Context, tx pgx.Tx, table string) error {
 	if key == "" {
 		return nil
 	}
+	if err := l.keyless(ctx, tx, table, key); err != nil {
+		return err
+	}
 	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
 		s := new(postgis.SQL).Raw("CREATE UNIQUE INDEX ON ").Ident("content", table).Raw(" (").Ident(key).Raw(")")
 		_, err := tx.Exec(ctx, s.String())
@@ -176,6 +179,28 @@ func (l *loader) unique(ctx context.Context, tx pgx.Tx, table string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("find repeated keys: %w", err)
+	}
+	return nil
+}
+
+// keyless finds the rows without a business key: no later delivery can change or
+// delete them.
+func (l *loader) keyless(ctx context.Context, tx pgx.Tx, table, key string) error {
+	s := new(postgis.SQL).Raw("SELECT fid FROM ").Ident("content", table).Raw(" WHERE ").Ident(key).Raw(" IS NULL OR ").Ident(key).Raw("::text = '' ORDER BY fid")
+	rows, err := tx.Query(ctx, s.String())
+	if err != nil {
+		return fmt.Errorf("find rows without a key: %w", err)
+	}
+	var fid int64
+	if _, err := pgx.ForEachRow(rows, []any{&fid}, func() error {
+		row, file := l.rowOf(fid)
+		l.found.add(finding.Finding{
+			Row: row, File: file, Code: "key-missing", Severity: finding.Error, Action: finding.Noted, Field: key,
+			ZH: "业务主键为空：以后的交付无法变更或删除该行", EN: "the business key is empty: no later delivery can change or delete the row",
+		})
+		return nil
+	}); err != nil {
+		return fmt.Errorf("find rows without a key: %w", err)
 	}
 	return nil
 }

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"changde/access"
-	"changde/catalog"
 	"changde/postgis"
 	"changde/problem"
 )
@@ -101,10 +101,12 @@ func record(ctx context.Context, tx pgx.Tx, id int64, action Action, by Decider)
 	if !ok {
 		return 0, problem.New(problem.Invalid, "action-unknown", string(action), "操作只能是 approve、reject、withdraw、retry 或 cancel", "the action is one of approve, reject, withdraw, retry, cancel")
 	}
-	var state, sender, actor, owner string
-	var approval catalog.Approval
-	err := tx.QueryRow(ctx, `SELECT v.state, coalesce(v.sender, ''), v.actor, coalesce(d.owner, v.request->'settings'->>'owner', ''), coalesce(nullif(v.request->'settings'->>'approval', ''), d.approval, 'automatic')
-		FROM changde.deliveries v LEFT JOIN changde.datasets d ON d.id = v.dataset WHERE v.id = $1`, id).Scan(&state, &sender, &actor, &owner, &approval)
+	var state, sender, owner string
+	var actors []string
+	var fourEyes bool
+	err := tx.QueryRow(ctx, `SELECT v.state, coalesce(v.sender, ''), v.actors || v.actor, coalesce(d.owner, v.request->'settings'->>'owner', ''),
+		coalesce(v.request->'settings'->>'approval', '') = 'four-eyes' OR coalesce(d.approval, '') = 'four-eyes'
+		FROM changde.deliveries v LEFT JOIN changde.datasets d ON d.id = v.dataset WHERE v.id = $1`, id).Scan(&state, &sender, &actors, &owner, &fourEyes)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, ErrNoDelivery
 	}
@@ -124,9 +126,9 @@ func record(ctx context.Context, tx pgx.Tx, id int64, action Action, by Decider)
 		return 0, problem.New(problem.Forbidden, "decision-forbidden", fmt.Sprint(id),
 			"您的密钥没有作此决定的权限：审批属于数据集所属单位的审批人，撤回属于交付单位", "your key may not decide this: approvers of the dataset's owner approve, the sender withdraws")
 	}
-	if (action == Approve) && approval == catalog.FourEyes && by.Actor == actor {
+	if action == Approve && fourEyes && slices.Contains(actors, by.Actor) {
 		return 0, problem.New(problem.Forbidden, "four-eyes", fmt.Sprint(id),
-			"该数据集要求双人把关：交付人不能审批自己的交付", "this dataset wants four eyes: who delivered cannot approve")
+			"该数据集要求双人把关：参与交付的人不能审批", "this dataset wants four eyes: who took part in the delivery cannot approve it")
 	}
 	for _, s := range states {
 		if s == state {
@@ -138,7 +140,8 @@ func record(ctx context.Context, tx pgx.Tx, id int64, action Action, by Decider)
 }
 
 func insertDecision(ctx context.Context, tx pgx.Tx, id int64, action Action, by Decider) (decision int64, err error) {
-	err = tx.QueryRow(ctx, `INSERT INTO changde.decisions (delivery, action, actor, organisation, document, note) VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
+	err = tx.QueryRow(ctx, `INSERT INTO changde.decisions (delivery, action, actor, organisation, document, note, difference)
+		SELECT $1, $2, $3, $4, $5, $6, md5(coalesce(difference::text, '')) FROM changde.deliveries WHERE id = $1 RETURNING id`,
 		id, string(action), by.Actor, by.Organisation, cleanText(by.Document), cleanText(by.Note)).Scan(&decision)
 	if err != nil {
 		return 0, fmt.Errorf("record decision: %w", err)
@@ -178,9 +181,9 @@ func (i *Ingester) Carry(ctx context.Context, decision int64, progress func(Prog
 	if carried {
 		return nil
 	}
-	err = i.carry(ctx, conn, id, action, by, progress)
+	err = i.carry(ctx, conn, id, decision, action, by, progress)
 	var p *problem.Error
-	if err != nil && !errors.As(err, &p) {
+	if err != nil && (!errors.As(err, &p) || p.Kind == problem.Busy) { // to be tried again
 		return postgis.Fault(ctx, err, fmt.Sprintf("%s delivery %d", action, id))
 	}
 	text := ""
@@ -193,7 +196,7 @@ func (i *Ingester) Carry(ctx context.Context, decision int64, progress func(Prog
 	return err
 }
 
-func (i *Ingester) carry(ctx context.Context, conn *pgxpool.Conn, id int64, action Action, by Decider, progress func(Progress)) error {
+func (i *Ingester) carry(ctx context.Context, conn *pgxpool.Conn, id, decision int64, action Action, by Decider, progress func(Progress)) error {
 	if action == Cancel {
 		return i.cancel(ctx, conn, id)
 	}
@@ -204,8 +207,14 @@ func (i *Ingester) carry(ctx context.Context, conn *pgxpool.Conn, id int64, acti
 	switch action {
 	case Approve:
 		var dataset string
-		if err := conn.QueryRow(ctx, "SELECT dataset FROM changde.deliveries WHERE id = $1", id).Scan(&dataset); err != nil {
+		var seen bool
+		err := conn.QueryRow(ctx, `SELECT v.dataset, d.difference = md5(coalesce(v.difference::text, '')) FROM changde.deliveries v
+			JOIN changde.decisions d ON d.delivery = v.id WHERE v.id = $1 AND d.id = $2`, id, decision).Scan(&dataset, &seen)
+		if err != nil {
 			return err
+		}
+		if !seen {
+			return errOutdated // compared again after the person looked
 		}
 		if _, err := i.publish(ctx, conn, id, by); err != nil {
 			return err

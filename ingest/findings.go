@@ -20,7 +20,7 @@ var ruleOf = map[string]string{
 	"outside-box":   "Q03", "coordinates-not-finite": "Q03",
 	"geometry-missing": "Q04", "geometry-invalid": "Q04", "ordinates-changed": "Q04", "geometry-unstorable": "Q04", "geometry-corrupt": "Q04",
 	"insert-present": "Q12", "update-missing": "Q12", "delete-missing": "Q12", "key-duplicate": "Q12", "key-missing": "Q12",
-	"change-flag": "Q12", "count-changed": "Q20", "area-changed": "Q20",
+	"change-flag": "Q12", "count-changed": "Q20", "area-changed": "Q20", "rows-turned-over": "Q20",
 }
 
 // graded gives a finding of the loader its rule and severity.

@@ -126,6 +126,15 @@ const (
 	Append  Mode = "append"  // rows that come to those there are
 )
 
+// Standing is what whoever delivers may do for the sender.
+type Standing string
+
+// The standings of those who are no operators.
+const (
+	AsContributor Standing = "contributor"
+	AsApprover    Standing = "approver"
+)
+
 // Request is one delivery to one dataset. Files are what the sender sent: an
 // archive, a GeoPackage, a GeoJSON, a .shp with its companions; several files of
 // one layer (map sheets) are read one after the other. Its JSON form is what a
@@ -156,6 +165,8 @@ type Request struct {
 	Priority int `json:"priority,omitempty"`
 	// Parcel is what the source calls the delivery, so that it is received once.
 	Parcel string `json:"parcel,omitempty"`
+	// Standing is what the sender's key may do. Empty: the request is an operator's.
+	Standing Standing `json:"standing,omitempty"`
 	// Foreign tells that the sender does not own the dataset: whatever its approval,
 	// the owner decides.
 	Foreign bool `json:"foreign,omitempty"`

@@ -67,6 +67,8 @@ func (i *Ingester) process(ctx context.Context, conn *pgxpool.Conn, id int64, pr
 		return i.end(id, StateWithdrawn, "已取消 / cancelled")
 	case ctx.Err() != nil:
 		return ctx.Err() // the worker stops; the delivery is begun again elsewhere
+	case errors.Is(err, errWithdrawn):
+		return nil
 	case errors.As(err, &p) && p.Kind != problem.Busy:
 		return i.end(id, StateFailed, err.Error())
 	}
@@ -101,6 +103,10 @@ func (i *Ingester) attempt(ctx context.Context, conn *pgxpool.Conn, id, folder i
 		return ErrBusy
 	}
 	defer unlockDataset(conn, r.Dataset)
+	// The dataset may have been released, given away or closed since.
+	if err := i.authorize(ctx, conn, &r); err != nil {
+		return err
+	}
 	plan, err := i.Plan(ctx, r)
 	if err != nil {
 		return err
@@ -135,10 +141,13 @@ func (i *Ingester) resume(ctx context.Context, conn *pgxpool.Conn, id int64, p *
 		if _, err := tx.Exec(ctx, "DELETE FROM changde.findings WHERE delivery = $1", id); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, `UPDATE changde.deliveries SET state = 'loading', dataset = $2, plan = $3, relation = $4, request = $5, profile = $6, error = NULL, finished_at = NULL, difference = NULL WHERE id = $1`,
+		tag, err := tx.Exec(ctx, `UPDATE changde.deliveries SET state = 'loading', dataset = $2, plan = $3, relation = $4, request = $5, profile = $6, error = NULL, finished_at = NULL, difference = NULL WHERE id = $1 AND NOT cancelled`,
 			id, p.Dataset, plan, table, request, p.settings.profile)
 		if err != nil {
 			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return errWithdrawn
 		}
 		return p.recordTransformation(ctx, tx, id)
 	})
@@ -155,6 +164,9 @@ func (i *Ingester) end(id int64, state, text string) error {
 	}
 	return nil
 }
+
+// errWithdrawn ends the attempt at a delivery that was cancelled before it began.
+var errWithdrawn = errors.New("the delivery was cancelled")
 
 // errCancelled is the cause of a context that a person ended.
 var errCancelled = errors.New("cancelled")
@@ -222,7 +234,7 @@ func (i *Ingester) cancel(ctx context.Context, conn *pgxpool.Conn, id int64) err
 
 // again processes a delivery once more, from its files.
 func (i *Ingester) again(ctx context.Context, conn *pgxpool.Conn, id int64, progress func(Progress)) error {
-	tag, err := conn.Exec(ctx, "UPDATE changde.deliveries SET state = 'received', cancelled = false WHERE id = $1 AND depot AND state IN ('failed', 'awaiting')", id)
+	tag, err := conn.Exec(ctx, "UPDATE changde.deliveries SET state = 'received', cancelled = false, finished_at = NULL WHERE id = $1 AND depot AND state IN ('failed', 'awaiting')", id)
 	if err != nil {
 		return fmt.Errorf("begin delivery %d again: %w", id, err)
 	}
@@ -269,7 +281,7 @@ const lostSQL = `
 WITH open AS (
 	SELECT v.id AS delivery, 0::bigint AS decision FROM changde.deliveries v WHERE v.state = 'received' AND v.depot
 	UNION ALL
-	SELECT c.delivery, c.id FROM changde.decisions c WHERE c.carried_at IS NULL AND c.decided_at < now() - interval '5 seconds'
+	SELECT c.delivery, c.id FROM changde.decisions c WHERE c.carried_at IS NULL AND c.decided_at BETWEEN now() - interval '1 day' AND now() - interval '5 seconds'
 )
 SELECT CASE WHEN decision = 0 THEN delivery ELSE 0 END, 0, decision, NULL::jsonb FROM open o
 WHERE NOT EXISTS (

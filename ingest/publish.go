@@ -158,7 +158,7 @@ func (i *Ingester) checked(ctx context.Context, tx pgx.Tx, id int64, c *content,
 	}
 	_, err = tx.Exec(ctx, `UPDATE changde.deliveries SET state = 'checked', rows_read = $2, published = $3, repaired = $4, refused = $5, noted = $6,
 		geometry_type = $7, columns = $8, extent = $9, difference = nullif($10::jsonb, 'null'), rules = nullif($11::jsonb, 'null'), statistics = $12,
-		base_revision = $13, base_relation = $14, blocking = $15, errors = $16, warnings = $17, codes = $18, confirm = $19 WHERE id = $1`,
+		base_revision = $13, base_relation = $14, dataset_revision = (SELECT revision FROM changde.datasets d WHERE d.id = deliveries.dataset), blocking = $15, errors = $16, warnings = $17, codes = $18, confirm = $19 WHERE id = $1`,
 		id, r.Read, c.rows, r.Repaired, r.Refused, r.Noted, c.geometry, columns, extent, parts[0], parts[1], parts[2],
 		revision, relation, r.Blocking, r.Errors, r.Warnings, r.Codes, r.Confirm)
 	if err != nil {
@@ -190,15 +190,17 @@ type staged struct {
 	statistics   []byte
 	baseRevision *int64
 	baseRelation *string
+	resettled    bool // the dataset's settings were changed since the check
 }
 
 func readStaged(ctx context.Context, tx pgx.Tx, id int64) (*staged, error) {
 	v := staged{id: id}
 	var columns, request, difference []byte
 	var extent []float64
-	err := tx.QueryRow(ctx, `SELECT dataset, relation, geometry_type, columns, published, extent, mode, request, difference, coalesce(statistics, '{}'), base_revision, base_relation
-		FROM changde.deliveries WHERE id = $1 AND state IN ('checked', 'awaiting') FOR UPDATE`, id).
-		Scan(&v.dataset, &v.relation, &v.geometry, &columns, &v.rows, &extent, &v.mode, &request, &difference, &v.statistics, &v.baseRevision, &v.baseRelation)
+	err := tx.QueryRow(ctx, `SELECT dataset, relation, geometry_type, columns, published, extent, mode, request, difference, coalesce(statistics, '{}'), base_revision, base_relation,
+		dataset_revision IS DISTINCT FROM (SELECT revision FROM changde.datasets d WHERE d.id = deliveries.dataset)
+		FROM changde.deliveries WHERE id = $1 AND state IN ('checked', 'awaiting') AND NOT cancelled FOR UPDATE`, id).
+		Scan(&v.dataset, &v.relation, &v.geometry, &columns, &v.rows, &extent, &v.mode, &request, &difference, &v.statistics, &v.baseRevision, &v.baseRelation, &v.resettled)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, problem.New(problem.Conflict, "delivery-not-waiting", fmt.Sprint(id), "交付不在待发布状态，可能刚被他人处理", "the delivery is not waiting to be released; somebody may just have decided it")
 	}
@@ -245,7 +247,7 @@ func (i *Ingester) publish(ctx context.Context, conn *pgxpool.Conn, id int64, by
 		if err != nil {
 			return err
 		}
-		if v.outdated(before) {
+		if v.outdated(before) || v.resettled && !isZero(v.settings) {
 			return errOutdated
 		}
 		if err := describe(ctx, tx, v.dataset, v.settings); err != nil {
@@ -415,6 +417,9 @@ func point(ctx context.Context, tx pgx.Tx, dataset string, release int, revision
 	if v.extent != nil {
 		extent = v.extent[:]
 	}
+	if err := revokeEdits(ctx, tx, dataset, v.relation); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, `UPDATE changde.datasets SET release = $2, revision = $3, relation = 'content.' || $4::text, rows = $5, extent = $6, updated_at = now() WHERE id = $1`,
 		dataset, release, revision, v.relation, v.rows, extent); err != nil {
 		return fmt.Errorf("point dataset %s at release %d: %w", dataset, release, err)
@@ -440,6 +445,23 @@ func point(ctx context.Context, tx pgx.Tx, dataset string, release int, revision
 		return err
 	}
 	return notify(ctx, tx, dataset)
+}
+
+// revokeEdits takes the right to write from the content that gives way to another:
+// what was released is edited no more.
+func revokeEdits(ctx context.Context, tx pgx.Tx, dataset, next string) error {
+	var relation *string
+	var role bool
+	err := tx.QueryRow(ctx, `SELECT relation, EXISTS (SELECT FROM pg_roles WHERE rolname = 'changde_api') FROM changde.datasets WHERE id = $1`, dataset).Scan(&relation, &role)
+	if err != nil || relation == nil || !role || *relation == "content."+next {
+		return err
+	}
+	content := (*relation)[len("content."):]
+	q := new(postgis.SQL).Raw("REVOKE INSERT, DELETE ON ").Ident("content", content).Raw(" FROM changde_api; REVOKE INSERT ON ").Ident("content", content+catalog.HistorySuffix).Raw(" FROM changde_api")
+	if _, err := tx.Exec(ctx, q.String()); err != nil {
+		return fmt.Errorf("revoke edits of %s: %w", dataset, err)
+	}
+	return nil
 }
 
 // grantEdits lets the server's role write the rows of a dataset that is edited

@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"changde/catalog"
 	"changde/postgis"
 	"changde/problem"
 )
@@ -31,8 +32,8 @@ func (i *Ingester) Receive(ctx context.Context, r Request, by Decider) (id int64
 		}
 		r.Sender = by.Organisation
 	}
-	r.Actor = by.Actor
-	if err := i.checkRequest(ctx, &r, by); err != nil {
+	r.Actor, r.Standing = by.Actor, by.standing()
+	if err := i.checkRequest(ctx, &r); err != nil {
 		return 0, err
 	}
 	request, err := json.Marshal(r)
@@ -45,8 +46,8 @@ func (i *Ingester) Receive(ctx context.Context, r Request, by Decider) (id int64
 				return err
 			}
 		}
-		err := tx.QueryRow(ctx, `INSERT INTO changde.deliveries (dataset, sender, files, bytes, state, relation, request, depot, mode, actor, document, note)
-			VALUES (nullif($1, ''), nullif($2, ''), '{}', 0, 'receiving', '', $3, true, $4, $5, $6, $7) RETURNING id`,
+		err := tx.QueryRow(ctx, `INSERT INTO changde.deliveries (dataset, sender, files, bytes, state, relation, request, depot, mode, actor, actors, document, note)
+			VALUES (nullif($1, ''), nullif($2, ''), '{}', 0, 'receiving', '', $3, true, $4, $5, ARRAY[$5::text], $6, $7) RETURNING id`,
 			r.Dataset, r.Sender, request, string(r.Mode), r.Actor, r.Document, r.Note).Scan(&id)
 		if err != nil {
 			return err
@@ -87,7 +88,7 @@ func (i *Ingester) ReceiveFiles(ctx context.Context, r Request, paths []string, 
 			return id, err
 		}
 	}
-	return id, i.Submit(ctx, id, by)
+	return id, i.Submit(ctx, id, true, by)
 }
 
 // store uploads a file of this machine, going on where an earlier try ended.
@@ -109,8 +110,8 @@ func (i *Ingester) store(ctx context.Context, id int64, path string, by Decider)
 	return err
 }
 
-// checkRequest settles what may be asked, and by whom.
-func (i *Ingester) checkRequest(ctx context.Context, r *Request, by Decider) error {
+// checkRequest refuses what cannot be asked, or not by this sender.
+func (i *Ingester) checkRequest(ctx context.Context, r *Request) error {
 	for _, text := range []*string{&r.Encoding, &r.ChangeField, &r.Document, &r.Note} {
 		if utf8.RuneCountInString(*text) > maxNote {
 			return problem.New(problem.TooLarge, "note-long", "", fmt.Sprintf("文字最多 %d 字", maxNote), fmt.Sprintf("a text has at most %d characters", maxNote))
@@ -138,29 +139,79 @@ func (i *Ingester) checkRequest(ctx context.Context, r *Request, by Decider) err
 		return problem.New(problem.Invalid, "policy-unknown", string(r.Policy), "无效几何只能 repair 或 refuse", "invalid geometry is one of repair, refuse")
 	}
 	if r.Dataset == "" {
-		return i.registered(ctx, "sender", r.Sender)
+		if err := i.registered(ctx, "sender", r.Sender); err != nil {
+			return err
+		}
+		return i.checkSettings(r.Settings)
 	}
-	s, err := i.settings(ctx, *r)
-	if err != nil {
+	if _, err := i.settings(ctx, *r); err != nil {
 		return err
 	}
-	var owner string
-	err = i.pool.QueryRow(ctx, "SELECT coalesce(owner, '') FROM changde.datasets WHERE id = $1 AND release > 0", r.Dataset).Scan(&owner)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("read owner of %s: %w", r.Dataset, err)
+	return i.authorize(ctx, i.pool, r)
+}
+
+// checkSettings refuses values that no dataset can have, where the dataset is not
+// known yet.
+func (i *Ingester) checkSettings(set Settings) error {
+	switch set.Sharing {
+	case "", catalog.Public, catalog.Internal, catalog.Private:
+	default:
+		return problem.New(problem.Invalid, "sharing-unknown", string(set.Sharing), "共享方式只能是 public、internal 或 private", "sharing is one of public, internal, private")
 	}
-	r.Foreign = false
-	switch {
-	case by.Admin:
-	case !s.exists:
-		r.Settings.Owner = by.Organisation
-	case owner != by.Organisation:
-		r.Foreign = true
-		if !isZero(r.Settings) {
-			return problem.New(problem.Forbidden, "settings-forbidden", r.Dataset, "数据集的设置只能由所属单位修改", "only the dataset's owner may change its settings")
+	if set.Profile != "" && set.Profile != NoColumn {
+		if _, ok := i.config.Library.Profile(set.Profile); !ok {
+			return problem.New(problem.Invalid, "profile-unknown", set.Profile, "没有这个图层标准；changde profile list 列出全部", "there is no such layer standard; changde profile list shows them")
 		}
 	}
+	return checkMetadata(set.Metadata)
+}
+
+// authorize settles what a request that is no operator's may do with its dataset, as
+// the dataset is now: a sender that does not own it may deliver and the owner
+// decides, but changes no setting; a dataset that the sender may not read does not
+// exist for it. It is asked when a delivery is made and again, under the dataset's
+// lock, before it is loaded.
+func (i *Ingester) authorize(ctx context.Context, db interface {
+	QueryRow(context.Context, string, ...any) pgx.Row
+}, r *Request,
+) error {
+	r.Foreign = false
+	if r.Standing == "" {
+		return nil
+	}
+	var owner string
+	var sharing catalog.Sharing
+	err := db.QueryRow(ctx, "SELECT coalesce(owner, ''), sharing FROM changde.datasets WHERE id = $1 AND release > 0", r.Dataset).Scan(&owner, &sharing)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		r.Settings.Owner = r.Sender
+		return nil
+	case err != nil:
+		return fmt.Errorf("read owner of %s: %w", r.Dataset, err)
+	case owner == r.Sender:
+		if r.Settings.Owner != "" && r.Settings.Owner != owner {
+			return problem.New(problem.Forbidden, "settings-forbidden", r.Dataset, "数据集的所属单位只能由平台管理单位变更", "only the platform's operators may give a dataset to another owner")
+		}
+		return nil
+	case sharing == catalog.Private:
+		return problem.New(problem.NotFound, "dataset-unknown", r.Dataset, "没有这个数据集，或不对您开放；新数据集请换一个标识", "there is no such dataset, or it is not shared with you; give a new dataset another id")
+	}
+	r.Foreign = true
+	if !isZero(r.Settings) {
+		return problem.New(problem.Forbidden, "settings-forbidden", r.Dataset, "数据集的设置只能由所属单位修改", "only the dataset's owner may change its settings")
+	}
 	return nil
+}
+
+// standing is what by may do, empty for an operator.
+func (by Decider) standing() Standing {
+	switch {
+	case by.Admin:
+		return ""
+	case by.Approver:
+		return AsApprover
+	}
+	return AsContributor
 }
 
 func isZero(s Settings) bool {
@@ -193,11 +244,21 @@ func (i *Ingester) Upload(ctx context.Context, id int64, name string, offset int
 	if err := i.receiving(ctx, id, by); err != nil {
 		return 0, err
 	}
+	if err := i.sign(ctx, id, by); err != nil {
+		return 0, err
+	}
 	name = fmt.Sprintf("%d/%s", id, name)
 	if err := i.config.Depot.Begin(ctx, name); err != nil {
 		return 0, err
 	}
 	return i.config.Depot.Append(ctx, name, offset, body, i.config.MaxUpload)
+}
+
+// sign adds whoever works on a delivery to those who delivered it: none of them is
+// the second pair of eyes.
+func (i *Ingester) sign(ctx context.Context, id int64, by Decider) error {
+	_, err := i.pool.Exec(ctx, "UPDATE changde.deliveries SET actors = actors || $2::text WHERE id = $1 AND NOT $2 = ANY(actors)", id, by.Actor)
+	return postgis.Fault(ctx, err, fmt.Sprintf("sign delivery %d", id))
 }
 
 // Uploaded returns how many bytes of a file have arrived.
@@ -209,10 +270,13 @@ func (i *Ingester) Uploaded(ctx context.Context, id int64, name string, by Decid
 }
 
 // Submit ends the upload of a delivery and hands it to the workers. Files that
-// the dataset has already, or that wait for it, are refused unless the request
-// says Repeat.
-func (i *Ingester) Submit(ctx context.Context, id int64, by Decider) error {
+// the dataset has already, or that wait for it, are refused unless repeat, or the
+// request, says that they are meant.
+func (i *Ingester) Submit(ctx context.Context, id int64, repeat bool, by Decider) error {
 	if err := i.receiving(ctx, id, by); err != nil {
+		return err
+	}
+	if err := i.sign(ctx, id, by); err != nil {
 		return err
 	}
 	if i.config.Enqueue == nil {
@@ -239,10 +303,10 @@ func (i *Ingester) Submit(ctx context.Context, id int64, by Decider) error {
 	slices.Sort(files)
 	err = pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
 		var dataset *string
-		var repeat bool
+		var meant bool
 		var priority int
 		err := tx.QueryRow(ctx, `SELECT dataset, coalesce((request->>'repeat')::boolean, false), coalesce((request->>'priority')::int, 2)
-			FROM changde.deliveries WHERE id = $1 AND state = 'receiving' FOR UPDATE`, id).Scan(&dataset, &repeat, &priority)
+			FROM changde.deliveries WHERE id = $1 AND state = 'receiving' FOR UPDATE`, id).Scan(&dataset, &meant, &priority)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return problem.New(problem.Conflict, "delivery-submitted", fmt.Sprint(id), "交付已提交", "the delivery was submitted already")
 		}
@@ -250,7 +314,7 @@ func (i *Ingester) Submit(ctx context.Context, id int64, by Decider) error {
 			return err
 		}
 		digest := combine(sums)
-		if dataset != nil && !repeat {
+		if dataset != nil && !meant && !repeat {
 			if err := unseen(ctx, tx, id, *dataset, digest); err != nil {
 				return err
 			}
@@ -279,8 +343,8 @@ func unseen(ctx context.Context, tx pgx.Tx, id int64, dataset string, digest []b
 		return fmt.Errorf("look for the same files: %w", err)
 	}
 	return problem.New(problem.Conflict, "delivery-duplicate", fmt.Sprint(id),
-		fmt.Sprintf("与交付 %d（%s）的文件完全相同；确需再次入库请在交付时注明 repeat", earlier, state),
-		fmt.Sprintf("the files are those of delivery %d (%s); to load them again say repeat in the delivery", earlier, state))
+		fmt.Sprintf("与交付 %d（%s）的文件完全相同；确需再次入库请以 repeat=true 提交", earlier, state),
+		fmt.Sprintf("the files are those of delivery %d (%s); to load them again submit with repeat=true", earlier, state))
 }
 
 // expire removes the files of deliveries that ended long ago. They were kept so that
@@ -305,7 +369,8 @@ func (i *Ingester) expire(ctx context.Context) error {
 			err = errors.Join(err, i.config.Depot.Remove(ctx, e.Name))
 		}
 		if err != nil {
-			return fmt.Errorf("remove the files of delivery %d: %w", id, err)
+			i.config.Log.Warn("delivered files not removed", "delivery", id, "err", err)
+			continue
 		}
 		if _, err := i.pool.Exec(ctx, "UPDATE changde.deliveries SET depot = false WHERE id = $1 OR parent = $1", id); err != nil {
 			return fmt.Errorf("remove the files of delivery %d: %w", id, err)

@@ -144,7 +144,7 @@ func (i *Ingester) execute(ctx context.Context, conn *pgxpool.Conn, p *Plan, id 
 	err := i.stage(ctx, conn, l, id, table, report)
 	waits := false
 	for tries := 0; err == nil; tries++ {
-		waits = p.settings.approval != catalog.Automatic || p.request.Foreign || report.Confirm && !p.request.Confirm
+		waits = p.waits() || report.Confirm && !p.request.Confirm
 		progress(Progress{Phase: Publishing})
 		if waits {
 			err = i.await(ctx, conn, id)
@@ -174,6 +174,17 @@ func (i *Ingester) execute(ctx context.Context, conn *pgxpool.Conn, p *Plan, id 
 	}
 	report.Codes, report.Findings, report.Kept = found.codes, found.kept, int64(len(found.kept))
 	return report, err
+}
+
+// waits reports whether somebody must decide on the delivery whatever was found:
+// the dataset wants it, before or after the delivery, or the sender has not the
+// standing for what it asks.
+func (p *Plan) waits() bool {
+	if p.settings.approval != catalog.Automatic || p.settings.storedApproval != "" && p.settings.storedApproval != catalog.Automatic || p.request.Foreign {
+		return true
+	}
+	set := p.request.Settings
+	return p.request.Standing == AsContributor && p.settings.release > 0 && (set.Sharing != "" || set.Approval != "" || set.Editable != nil)
 }
 
 // postpone leaves a delivery to another try. Where the database cannot be told,
@@ -387,10 +398,13 @@ func (i *Ingester) fail(conn *pgxpool.Conn, id int64, table string, found *findi
 		from = i.pool
 	}
 	return pgx.BeginFunc(ctx, from, func(tx pgx.Tx) error {
-		s := new(postgis.SQL).Raw("DROP TABLE IF EXISTS ").Ident("content", table)
-		s.Raw("; DROP TABLE IF EXISTS ").Ident("difference", fmt.Sprintf("d%d", id))
-		if _, err := tx.Exec(ctx, s.String()); err != nil {
-			return fmt.Errorf("drop content of failed delivery: %w", err)
+		// The commit may have gone through although its answer did not arrive.
+		var open bool
+		if err := tx.QueryRow(ctx, "SELECT state IN ('loading', 'checked') FROM changde.deliveries WHERE id = $1 FOR UPDATE", id).Scan(&open); err != nil || !open {
+			return err
+		}
+		if err := dropStaged(ctx, tx, id, table); err != nil {
+			return err
 		}
 		if _, err := tx.Exec(ctx, "DELETE FROM changde.findings WHERE delivery = $1", id); err != nil {
 			return err
@@ -415,7 +429,7 @@ func (i *Ingester) fail(conn *pgxpool.Conn, id int64, table string, found *findi
 // any time.
 func (i *Ingester) Sweep(ctx context.Context) error {
 	if err := sweepTemp(i.config.TempDir); err != nil {
-		return fmt.Errorf("remove unpacked files of dead runs: %w", err)
+		i.config.Log.Warn("unpacked files of dead runs not removed", "err", err)
 	}
 	conn, err := i.pool.Acquire(ctx)
 	if err != nil {

@@ -32,9 +32,11 @@ type datasetSettings struct {
 	businessKey string
 	storedKey   string
 	approval    catalog.Approval
-	profile     string
-	timeColumn  string
-	named       map[string]string // role -> column, of the columns settings name
+	// storedApproval is the dataset's before the delivery, empty for a new one.
+	storedApproval catalog.Approval
+	profile        string
+	timeColumn     string
+	named          map[string]string // role -> column, of the columns settings name
 }
 
 const settingsSQL = `
@@ -104,6 +106,9 @@ func (i *Ingester) settings(ctx context.Context, r Request) (datasetSettings, er
 	}
 	s.storedKey, s.businessKey = key, setting(set.BusinessKey, key)
 	s.profile = setting(set.Profile, s.profile)
+	if s.release > 0 {
+		s.storedApproval = s.approval
+	}
 	if err := checkMetadata(set.Metadata); err != nil {
 		return s, err
 	}

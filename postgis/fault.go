@@ -41,6 +41,10 @@ func Fault(ctx context.Context, err error, doing string) error {
 		return busy("release-replaced", "数据集刚刚发布了其他版本；请从头再读", "other releases of the dataset were made just then; read again from the start")
 	case pg.Code == "53100": // disk_full
 		return busy("disk-full", "数据库所在磁盘已满，没有任何改动；请清理空间后重试", "the database's disk is full and nothing was changed; make room and try again")
+	case pg.Code == "22021", pg.Code == "22P05": // a text that PostgreSQL cannot hold
+		return problem.Wrap(err, problem.Invalid, "text-invalid", "", "文字含有数据库不能保存的字符（如 NUL）", "a text has a character that the database cannot hold, such as NUL")
+	case strings.HasPrefix(pg.Code, "54"): // program_limit_exceeded
+		return problem.Wrap(err, problem.TooLarge, "value-large", "", "有一个值超过数据库的上限", "a value is beyond a bound of the database")
 	case strings.HasPrefix(pg.Code, "57P"), strings.HasPrefix(pg.Code, "08"), pg.Code == "53300": // shutting down, connection lost, too many connections
 		return busy("database-away", "数据库暂不可用，请稍后重试", "the database is not available at the moment; try again later")
 	}

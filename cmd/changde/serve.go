@@ -110,7 +110,13 @@ func serve(ctx context.Context, s *settings, flags serveFlags, url string, liste
 	worked := make(chan error, 1)
 	if flags.Workers > 0 && s.Depot != "" {
 		// Workers write with the rights of the owner; the server's own are its role's.
-		go func() { worked <- s.work(watching, url, s.Depot, flags.Workers, log) }()
+		go func() {
+			err := s.work(watching, url, s.Depot, flags.Workers, log)
+			if err != nil && watching.Err() == nil {
+				log.Error("workers have ended; deliveries wait until the next start", "err", err)
+			}
+			worked <- err
+		}()
 	} else {
 		worked <- nil
 	}

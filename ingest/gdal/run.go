@@ -2,6 +2,7 @@ package gdal
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -41,6 +42,12 @@ type state struct {
 	late   bool // it was killed because the time was over
 	large  bool // it was killed because its folder grew too large
 }
+
+// Why a child is killed.
+var (
+	errTooLarge = errors.New("the folder of the child grew too large")
+	errLate     = errors.New("the time of the conversion is over")
+)
 
 // Bounds of what is kept of a program's words.
 const (

@@ -77,12 +77,6 @@ func (t *Tool) run(ctx context.Context, j job) (output, error) {
 	return o, j.failure(o)
 }
 
-// Why a child is killed.
-var (
-	errTooLarge = errors.New("the folder of the child grew too large")
-	errLate     = errors.New("the time of the conversion is over")
-)
-
 // watch kills a child that fills its folder: the limit of the kernel is about each
 // file, not about all of them.
 func watch(j job, stop <-chan struct{}, kill func()) {

@@ -144,7 +144,7 @@ func (s *site) deliver(r ingest.Request, text string) int64 {
 		}
 		offset = end
 	}
-	if err := s.Submit(ctx, id, operator); err != nil {
+	if err := s.Submit(ctx, id, false, operator); err != nil {
 		s.Fatal(err)
 	}
 	return id
@@ -219,7 +219,7 @@ func TestUploadToRelease(t *testing.T) {
 	if _, err := s.Upload(t.Context(), id, "点.geojson", 0, strings.NewReader(points(3000)), operator); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Submit(t.Context(), id, operator); !problem.Is(err, problem.Conflict) || !strings.Contains(err.Error(), "delivery 1") {
+	if err := s.Submit(t.Context(), id, false, operator); !problem.Is(err, problem.Conflict) || !strings.Contains(err.Error(), "delivery 1") {
 		t.Errorf("the same files twice: %v", err)
 	}
 	// What waits is decided through the queue.

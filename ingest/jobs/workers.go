@@ -62,6 +62,7 @@ func Run(ctx context.Context, pool *pgxpool.Pool, i *ingest.Ingester, c Config) 
 		// A job whose worker died is given to another; deliveries are found sooner, by
 		// their locks.
 		RescueStuckJobsAfter: 2 * time.Minute,
+		SoftStopTimeout:      c.StopTimeout,
 		Logger:               slog.New(quiet{c.Log.Handler()}),
 	})
 	if err != nil {
@@ -78,11 +79,11 @@ func Run(ctx context.Context, pool *pgxpool.Pool, i *ingest.Ingester, c Config) 
 		}
 		select {
 		case <-ctx.Done():
-			// Start's context ends the fetching of jobs; Stop waits for those that run.
-			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.StopTimeout)
-			defer cancel()
-			if err := client.StopAndCancel(stop); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-				return fmt.Errorf("stop workers: %w", err)
+			// The end of Start's context stops the workers, those that run after
+			// SoftStopTimeout at the latest.
+			select {
+			case <-client.Stopped():
+			case <-time.After(2 * c.StopTimeout):
 			}
 			return nil
 		case <-ticker.C:

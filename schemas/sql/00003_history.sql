@@ -31,11 +31,13 @@ CREATE TABLE changde.revisions (
     organisation text NOT NULL DEFAULT '',
     document     text NOT NULL DEFAULT '',
     note         text NOT NULL DEFAULT '',
+    sharing      text NOT NULL DEFAULT 'public' CHECK (sharing IN ('public', 'internal', 'private')),
     committed_at timestamptz NOT NULL,
     PRIMARY KEY (dataset, revision)
 );
 CREATE INDEX revisions_time_idx ON changde.revisions (dataset, committed_at);
 COMMENT ON TABLE changde.revisions IS '数据集的每次提交：谁、何时、依据什么文号；某一时刻的状态由此查得';
+COMMENT ON COLUMN changde.revisions.sharing IS '提交时的共享方式：之后放宽不会公开当时的状态';
 COMMENT ON COLUMN changde.revisions.committed_at IS '同一数据集内严格递增，系统时钟回拨时也不例外';
 
 ALTER TABLE changde.releases
@@ -73,12 +75,23 @@ COMMENT ON FUNCTION changde.keep_history IS '为内容表建立历史表：被�
 DO $$
 DECLARE
     kept record;
+    own text;
 BEGIN
     FOR kept IN
         SELECT substr(r.relation, 9) AS name, min(r.revision) AS base, d.business_key AS key
         FROM changde.releases r JOIN changde.datasets d ON d.id = r.dataset
         WHERE r.relation LIKE 'content.%' GROUP BY r.relation, d.business_key
     LOOP
+        -- A delivered field may have a name that contents use from here on.
+        FOREACH own IN ARRAY ARRAY['hash', 'until'] LOOP
+            IF EXISTS (SELECT FROM information_schema.columns WHERE table_schema = 'content' AND table_name = kept.name AND column_name = own) THEN
+                EXECUTE format('ALTER TABLE content.%I RENAME COLUMN %I TO %I', kept.name, own, own || '_');
+                UPDATE changde.releases r SET columns = (
+                    SELECT jsonb_agg(CASE WHEN c->>'name' = own THEN jsonb_set(c, '{name}', to_jsonb(own || '_')) ELSE c END ORDER BY n)
+                    FROM jsonb_array_elements(r.columns) WITH ORDINALITY e(c, n))
+                WHERE r.relation = 'content.' || kept.name;
+            END IF;
+        END LOOP;
         EXECUTE format('ALTER TABLE content.%I ADD COLUMN hash bigint', kept.name);
         IF NOT EXISTS (SELECT FROM information_schema.columns
                        WHERE table_schema = 'content' AND table_name = kept.name AND column_name = kept.key) THEN
@@ -88,8 +101,8 @@ BEGIN
     END LOOP;
     UPDATE changde.datasets d SET relation = r.relation, rows = r.rows, extent = r.extent
     FROM changde.releases r WHERE r.dataset = d.id AND r.release = d.release AND d.kind = 'delivered';
-    INSERT INTO changde.revisions (dataset, revision, relation, release, delivery, kind, note, committed_at)
-    SELECT dataset, revision, relation, release, delivery, CASE WHEN restores IS NULL THEN 'release' ELSE 'rollback' END, note,
+    INSERT INTO changde.revisions (dataset, revision, relation, release, delivery, kind, note, sharing, committed_at)
+    SELECT dataset, revision, relation, release, delivery, CASE WHEN restores IS NULL THEN 'release' ELSE 'rollback' END, note, sharing,
            released_at + release * interval '1 microsecond'
     FROM changde.releases WHERE relation LIKE 'content.%';
 END
@@ -114,6 +127,8 @@ ALTER TABLE changde.deliveries
     ADD COLUMN mode          text NOT NULL DEFAULT 'full' CHECK (mode IN ('full', 'changes', 'append')),
     ADD COLUMN profile       text NOT NULL DEFAULT '',
     ADD COLUMN actor         text NOT NULL DEFAULT '',
+    ADD COLUMN actors        text[] NOT NULL DEFAULT '{}',
+    ADD COLUMN dataset_revision bigint,
     ADD COLUMN document      text NOT NULL DEFAULT '',
     ADD COLUMN note          text NOT NULL DEFAULT '',
     ADD COLUMN progress      jsonb,
@@ -150,9 +165,11 @@ CREATE TABLE changde.decisions (
     document     text NOT NULL DEFAULT '',
     note         text NOT NULL DEFAULT '',
     decided_at   timestamptz NOT NULL DEFAULT now(),
+    difference   text,
     carried_at   timestamptz,
     error        text
 );
+COMMENT ON COLUMN changde.decisions.difference IS '所决定的差异的摘要：之后重新比对过的，须重新决定';
 CREATE INDEX decisions_delivery_idx ON changde.decisions (delivery, id);
 
 CREATE TABLE changde.audit (
@@ -235,8 +252,8 @@ BEGIN
         GRANT SELECT ON ALL TABLES IN SCHEMA changde TO changde_api;
         GRANT USAGE ON SCHEMA difference TO changde_api;
         ALTER DEFAULT PRIVILEGES IN SCHEMA difference GRANT SELECT ON TABLES TO changde_api;
-        GRANT INSERT (dataset, sender, files, bytes, sha256, state, relation, request, depot, parent, mode, actor, document, note) ON changde.deliveries TO changde_api;
-        GRANT UPDATE (files, bytes, sha256, state, plan, request, cancelled, error, finished_at) ON changde.deliveries TO changde_api;
+        GRANT INSERT (dataset, sender, files, bytes, sha256, state, relation, request, depot, parent, mode, actor, actors, document, note) ON changde.deliveries TO changde_api;
+        GRANT UPDATE (files, bytes, sha256, state, plan, request, actors, cancelled, error, finished_at) ON changde.deliveries TO changde_api;
         GRANT INSERT ON changde.decisions, changde.audit, changde.revisions TO changde_api;
         GRANT INSERT (id, title_zh) ON changde.datasets TO changde_api;
         GRANT UPDATE (revision, rows, extent, updated_at) ON changde.datasets TO changde_api;
@@ -254,12 +271,13 @@ DROP INDEX changde.deliveries_sha256_idx;
 DROP INDEX changde.deliveries_open_idx;
 ALTER TABLE changde.deliveries DROP CONSTRAINT deliveries_state_check;
 UPDATE changde.deliveries SET state = 'failed', error = coalesce(error, state) WHERE state NOT IN ('released', 'failed');
+UPDATE changde.deliveries SET parent = NULL;
 DELETE FROM changde.deliveries WHERE dataset IS NULL;
 UPDATE changde.deliveries SET sha256 = coalesce(sha256, ''), plan = coalesce(plan, '{}');
 ALTER TABLE changde.deliveries ADD CONSTRAINT deliveries_state_check CHECK (state IN ('loading', 'staged', 'released', 'failed'));
 CREATE INDEX deliveries_open_idx ON changde.deliveries (id) WHERE state IN ('loading', 'staged');
 ALTER TABLE changde.deliveries ALTER COLUMN dataset SET NOT NULL, ALTER COLUMN sha256 SET NOT NULL, ALTER COLUMN plan SET NOT NULL,
-    DROP COLUMN request, DROP COLUMN depot, DROP COLUMN parent, DROP COLUMN mode, DROP COLUMN profile, DROP COLUMN actor, DROP COLUMN document, DROP COLUMN note,
+    DROP COLUMN request, DROP COLUMN depot, DROP COLUMN parent, DROP COLUMN mode, DROP COLUMN profile, DROP COLUMN actor, DROP COLUMN actors, DROP COLUMN dataset_revision, DROP COLUMN document, DROP COLUMN note,
     DROP COLUMN progress, DROP COLUMN base_revision, DROP COLUMN base_relation, DROP COLUMN difference, DROP COLUMN statistics, DROP COLUMN rules, DROP COLUMN blocking,
     DROP COLUMN errors, DROP COLUMN warnings, DROP COLUMN codes, DROP COLUMN confirm, DROP COLUMN transformation, DROP COLUMN cancelled;
 -- +goose StatementBegin
