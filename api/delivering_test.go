@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"changde/catalog"
 	"changde/ingest"
 	"changde/ingest/jobs"
 )
@@ -309,4 +310,45 @@ func changedWells(t testing.TB) string {
 	path := filepath.Join(t.TempDir(), "wells.geojson")
 	check(t, os.WriteFile(path, body, 0o600))
 	return path
+}
+
+// History spans contents: a row that gave way to other fields and came back by a
+// rollback is a version each time. What was private stays unseen in feed and history.
+func TestHistorySpansRollbacksAndSharing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	body, err := os.ReadFile(wells(t, wellCount, 0))
+	check(t, err)
+	path := filepath.Join(t.TempDir(), "wells.geojson")
+	check(t, os.WriteFile(path, []byte(strings.ReplaceAll(string(body), `"名称"`, `"井名"`)), 0o600))
+	w.deliver(t, ingest.Request{Files: []string{path}, Dataset: "wells", Sender: water, Settings: ingest.Settings{Label: "编号"}})
+	_, err = w.ingester.Rollback(t.Context(), "wells", 1, ingest.Decider{Admin: true, Note: "误发"})
+	check(t, err)
+	check(t, w.catalog.Reload(t.Context()))
+	history := func(caller string) string {
+		var out []string
+		a := w.get(t, caller, "/collections/wells/items/7/history")
+		for _, v := range a.json(t)["versions"].([]any) {
+			m := v.(map[string]any)
+			out = append(out, fmt.Sprint(m["revision"], "–", m["until"], " ", m["kind"]))
+		}
+		return strings.Join(out, ", ")
+	}
+	if got, want := history(water), "1–2 release, 2–3 release, 3–<nil> rollback"; got != want {
+		t.Errorf("history is %s, want %s", got, want)
+	}
+	check(t, w.ingester.Describe(t.Context(), "wells", ingest.Settings{Sharing: catalog.Private}))
+	w.deliver(t, ingest.Request{Files: []string{changedWells(t)}, Dataset: "wells", Sender: water})
+	check(t, w.ingester.Describe(t.Context(), "wells", ingest.Settings{Sharing: catalog.Internal}))
+	w.deliver(t, ingest.Request{Files: []string{wells(t, wellCount, 0)}, Dataset: "wells", Sender: water})
+	mine, others := history(water), history(land)
+	if strings.Count(mine, ",") != 4 || strings.Count(others, ",") != 3 {
+		t.Errorf("the owner sees %s, another organisation %s", mine, others)
+	}
+	if a := w.get(t, land, "/collections/wells/changes?since=3"); a.status != 409 {
+		t.Errorf("the feed across a private state: %d %s", a.status, a.body)
+	}
+	if a := w.get(t, water, "/collections/wells/changes?since=3"); a.status != 200 {
+		t.Errorf("the owner's feed: %d %s", a.status, a.body)
+	}
 }
