@@ -12,7 +12,7 @@ export default defineConfig({
   server: {
     // `npm run dev` beside `changde dev`: the API answers from its usual port.
     proxy: {
-      '^/(collections|projects|statistics|tilejson|healthz)': 'http://127.0.0.1:8080',
+      '^/(collections|datasets|deliveries|projects|statistics|tilejson|healthz)': 'http://127.0.0.1:8080',
       '^/\\?f=json': 'http://127.0.0.1:8080',
     },
   },

@@ -1,7 +1,9 @@
+import { enDeliveries } from './endeliveries';
 import type { Key } from './zh';
 
 /** English texts of the portal. */
 export const en: Record<Key, string> = {
+  ...enDeliveries,
   title: 'Digital Changde',
   subtitle: 'Framework data and e-government projects',
   tabLayers: 'Layers',

@@ -1,6 +1,7 @@
 import { useSignal, useSignalEffect } from '@preact/signals';
 import { get, local } from './api';
 import { day, value } from './format';
+import { History } from './history';
 import { both, lang, t } from './i18n';
 import { boxOf } from './labels';
 import { Swatch } from './layers';
@@ -17,7 +18,8 @@ export function FeaturePanel() {
     const f = state.feature.value;
     projects.value = null;
     copied.value = false;
-    if (!f) return;
+    // Projects are about what is there today, which a feature read as of a release may not be.
+    if (!f || state.releases.value.has(f.collection)) return;
     const request = new AbortController();
     get<{ projects: ProjectRole[] }>(`/collections/${f.collection}/items/${f.id}/projects`, { signal: request.signal })
       .then((answer) => {
@@ -52,7 +54,7 @@ export function FeaturePanel() {
         <div>
           <p class="kicker"><Swatch c={c} /> {title}</p>
           <h2>{name ? String(name) : t('featureOf', { title, fid: p.fid })}</h2>
-          {f && <p class="release">{t('releaseOf', { n: f.release, day: day(c.released) })}</p>}
+          {f && <p class="release">{f.release === c.release ? t('releaseOf', { n: f.release, day: day(c.released) }) : t('releaseNumber', { n: f.release })}</p>}
         </div>
         <button type="button" class="icon" aria-label={t('close')} title={t('close')} onClick={() => state.pick([])}>×</button>
       </header>
@@ -78,6 +80,7 @@ export function FeaturePanel() {
             {c.id === 'projects' && typeof f.properties['code'] === 'string' && (
               <p><button type="button" class="primary" onClick={() => state.openProject(String(f.properties['code']))}>{t('openProject')}</button></p>
             )}
+            {c.kind === 'delivered' && <History key={`${c.id}/${p.fid}`} c={c} fid={p.fid} />}
             {projects.value !== null && c.id !== 'projects' && (
               <>
                 <h3>{t('relatedProjects')}</h3>

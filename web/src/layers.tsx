@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { count, day } from './format';
 import { both, t } from './i18n';
+import { PageLink } from './marks';
 import * as state from './state';
 import { groupOf, groups, legendOf, themeOf, titleOf } from './theme';
 import type { Collection } from './types';
@@ -82,6 +83,7 @@ function LayerRow({ c }: { c: Collection }) {
           <span class={`badge ${c.sharing}`}>{t(sharing[c.sharing])}</span> <code>{c.id}</code> {c.geometryType} {c.kind === 'edited' && t('releaseOf', { n: c.release, day: day(c.released) })}
           {c.attribution && <><br />{c.attribution}</>}
         </p>
+        {c.kind === 'delivered' && <p class="about"><PageLink to={{ name: 'dataset', id: c.id }}>{t('openDataset')}</PageLink></p>}
       </details>
     </li>
   );

@@ -1,6 +1,7 @@
 import { render } from 'preact';
 import './probe';
 import './style.css';
+import './deliveries.css';
 import { App } from './app';
 import { begin } from './state';
 

@@ -7,7 +7,7 @@ import { t } from './i18n';
 import { labelPoint } from './labels';
 import { probe } from './probe';
 import * as state from './state';
-import { buildStyle, type Shown } from './style';
+import { buildStyle, changeSource, type Shown } from './style';
 import { themeOf } from './theme';
 import type { Box, Collection, Feature } from './types';
 
@@ -84,6 +84,7 @@ function follow(map: MapLibre): void {
     const wish = state.flyTo.value;
     if (!wish) return;
     state.flyTo.value = null;
+    map.resize(); // a page may just have given the map its room
     const camera = map.cameraForBounds(wish.box, { padding: padding(map), maxZoom: 16.5 });
     if (camera) map.easeTo({ ...camera, zoom: Math.max(camera.zoom ?? 0, wish.atLeast), duration: reducedMotion() ? 0 : 600 });
   });
@@ -109,13 +110,18 @@ function currentStyle() {
   for (const collection of state.collections.value ?? []) {
     const tiles = state.tileJSON.value.get(collection.id);
     if (!tiles) continue;
-    shown.push({ collection, visible: state.on.value.has(collection.id), tiles: { ...tiles, tiles: tiles.tiles.map(local) } });
+    const release = state.releases.value.get(collection.id);
+    const address = release === undefined ? local : (href: string) => `${local(href).split('?')[0]}?release=${release}`;
+    shown.push({ collection, visible: state.on.value.has(collection.id), tiles: { ...tiles, tiles: tiles.tiles.map(address) } });
   }
   const selection = [...state.assetShapes.value];
   const f = state.feature.value;
-  if (f?.geometry) selection.push({ type: 'Feature', properties: {}, geometry: f.geometry });
+  const shape = state.pastShape.value ?? f?.geometry;
+  if (shape) selection.push({ type: 'Feature', properties: {}, geometry: shape });
   const names = [...labels.value].flatMap(([id, features]) => (state.byId.value.has(id) ? features : []));
-  return buildStyle({ shown, labels: collect(names), selection: collect(selection) });
+  const overlay = state.overlay.value;
+  if (overlay?.mark) selection.push(overlay.mark);
+  return buildStyle({ shown, labels: collect(names), selection: collect(selection), overlay });
 }
 
 function collect(features: GeoJSON.Feature[]): GeoJSON.FeatureCollection {
@@ -158,8 +164,13 @@ function hits(map: MapLibre, point: { x: number; y: number }): { feature: MapGeo
   });
 }
 
-/** Picks what lies under a point of the screen: points before lines before areas, the topmost first. */
+/** Picks what lies under a point of the screen: points before lines before areas, the topmost first. A page's changes go before everything. */
 function ask(map: MapLibre, point: { x: number; y: number }): void {
+  const change = state.overlay.peek() && map.queryRenderedFeatures([[point.x - 3, point.y - 3], [point.x + 3, point.y + 3]]).find((f) => f.source === changeSource);
+  if (change && typeof change.id === 'number') {
+    state.pickedChange.value = change.id;
+    return;
+  }
   const rank = { Point: 0, MultiPoint: 0, LineString: 1, MultiLineString: 1 } as Record<string, number>;
   const exact = new Set(map.queryRenderedFeatures([point.x, point.y]).map((f) => `${f.source}/${f.id}`));
   const found = new Map<string, state.Picked & { rank: number }>();

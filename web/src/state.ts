@@ -1,6 +1,6 @@
 import { batch, computed, effect, signal, untracked } from '@preact/signals';
 import { get, key, offline, RequestError, setKey } from './api';
-import { formatHash, parseHash, type Place } from './hash';
+import { formatHash, formatPage, parseHash, type Page, type Place } from './hash';
 import { lang, setLang } from './i18n';
 import { onAtFirst, sorted, themeOf } from './theme';
 import type { Asset, Box, Collection, Feature, Landing, ProjectDetail, TileJSON } from './types';
@@ -16,6 +16,16 @@ export interface Notice {
   detail: string;
 }
 
+/** What a page puts on the map over everything else. */
+export interface Overlay {
+  /** Address of vector tiles with the layer "changes", or null. */
+  changes: string | null;
+  /** Points with the property severity. */
+  findings: GeoJSON.FeatureCollection;
+  /** What is picked on the page; with the property ink in no colour of a change. */
+  mark: GeoJSON.Feature | null;
+}
+
 export const landing = signal<Landing | null>(null);
 /** null until the catalogue has been read. */
 export const collections = signal<Collection[] | null>(null);
@@ -23,6 +33,17 @@ export const tileJSON = signal<ReadonlyMap<string, TileJSON>>(new Map());
 /** Layers that are switched on, visible to the caller or not: signing in again brings them back. */
 export const on = signal<ReadonlySet<string>>(new Set());
 export const view = signal<{ zoom: number; lat: number; lon: number } | null>(null);
+/** The page beside the map, null for the map alone. */
+export const page = signal<Page | null>(null);
+/** On a narrow screen, whether the map is shown over the page. */
+export const mapOpen = signal(false);
+export const overlay = signal<Overlay | null>(null);
+/** Collections that are read as of a release that is not the current one. */
+export const releases = signal<ReadonlyMap<string, number>>(new Map());
+/** The shape that the picked feature had, while its history shows it. */
+export const pastShape = signal<GeoJSON.Geometry | null>(null);
+/** A change of the overlay that the map was asked about: its id, taken by the page. */
+export const pickedChange = signal<number | null>(null);
 export const tab = signal<'layers' | 'projects'>('layers');
 /** On a narrow screen, whether the panel covers part of the map. */
 export const panelOpen = signal(false);
@@ -137,6 +158,12 @@ export function zoomTo(box: Box | null, atLeast = 0): void {
   if (box) flyTo.value = { box, atLeast };
 }
 
+/** Shows a box on the map, which on a narrow screen opens over the page first. */
+export function showOnMap(box: Box): void {
+  mapOpen.value = true;
+  requestAnimationFrame(() => zoomTo(box));
+}
+
 export function toggle(id: string): void {
   const next = new Set(on.value);
   if (!next.delete(id)) next.add(id);
@@ -152,7 +179,39 @@ export function pick(features: Picked[]): void {
   });
 }
 
+/** Goes to a page, or with null to the map alone; the way back leads here. */
+export function go(next: Page | null): void {
+  const same = next && page.value && formatPage(next) === formatPage(page.value);
+  if (same || next === page.value) return;
+  const { page: _, ...rest } = here();
+  history.pushState(ours, '', formatHash(next ? { page: next, ...rest } : rest));
+  batch(() => {
+    page.value = next;
+    mapOpen.value = false;
+    if (next) pick([]);
+  });
+}
+
+/** Reads a collection as of a release; the current one, or null, is no release in particular. */
+export function readAsOf(collection: string, release: number | null): void {
+  const next = new Map(releases.value);
+  if (release === null || release === byId.value.get(collection)?.release) next.delete(collection);
+  else next.set(collection, release);
+  batch(() => {
+    if (picked.value?.collection === collection) pick([]);
+    if (release !== null && !on.value.has(collection)) toggle(collection);
+    releases.value = next;
+  });
+}
+
+/** The query by which a collection is read, "?release=2" or "". */
+export function releaseQuery(collection: string): string {
+  const n = releases.value.get(collection);
+  return n === undefined ? '' : `?release=${n}`;
+}
+
 export function openProject(code: string | null): void {
+  if (code) go(null);
   batch(() => {
     projectCode.value = code;
     if (code) {
@@ -216,7 +275,8 @@ function watchPicked(): void {
     feature.value = null;
     if (!p) return;
     const mine = (request = new AbortController());
-    untracked(() => get<Feature>(`/collections/${p.collection}/items/${p.fid}`, { signal: mine.signal }))
+    pastShape.value = null;
+    untracked(() => get<Feature>(`/collections/${p.collection}/items/${p.fid}${releaseQuery(p.collection)}`, { signal: mine.signal }))
       .then((f) => {
         feature.value = f;
       })
@@ -247,14 +307,32 @@ function watchTileJSON(): void {
   });
 }
 
+/** Marks the entries of the browser's history that this page made. */
+const ours = { portal: true };
+
+function here(): Place {
+  const place: Place = { lang: lang.value };
+  if (page.value) place.page = page.value;
+  if (view.value) place.view = view.value;
+  if (layersChosen.value) place.layers = [...on.value];
+  if (releases.value.size > 0) place.releases = Object.fromEntries(releases.value);
+  if (picked.value) place.feature = picked.value;
+  if (projectCode.value) place.project = projectCode.value;
+  return place;
+}
+
 function watchHash(): void {
   effect(() => {
-    const place: Place = { lang: lang.value };
-    if (view.value) place.view = view.value;
-    if (layersChosen.value) place.layers = [...on.value];
-    if (picked.value) place.feature = picked.value;
-    if (projectCode.value) place.project = projectCode.value;
-    if (view.value) history.replaceState(null, '', formatHash(place));
+    const place = here();
+    if (view.value || page.value) history.replaceState(ours, '', formatHash(place));
+  });
+}
+
+/** Back and forth between pages need no reload; an address that somebody else wrote does. */
+function watchHistory(): void {
+  window.addEventListener('hashchange', () => {
+    if (!history.state?.portal) location.reload();
+    else page.value = parseHash(location.hash).page ?? null;
   });
 }
 
@@ -275,6 +353,8 @@ export async function begin(): Promise<void> {
   setLang(start.lang ?? lang.value);
   if (start.layers) on.value = new Set(start.layers);
   if (start.view) view.value = start.view;
+  if (start.page) page.value = start.page;
+  if (start.releases) releases.value = new Map(Object.entries(start.releases));
   watchPicked();
   watchTileJSON();
   effect(() => {
@@ -293,8 +373,7 @@ export async function begin(): Promise<void> {
   if (start.feature) pick([start.feature]);
   if (start.project) openProject(start.project);
   watchHash();
-  // The page writes the address without this event: whoever changed it wants what it says.
-  window.addEventListener('hashchange', () => location.reload());
+  watchHistory();
 }
 
 /** Whether the address named a view, so that the map keeps it. */

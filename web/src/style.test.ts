@@ -54,6 +54,23 @@ test('areas lie under lines, lines under points, points under names', () => {
   }
 });
 
+test('what a page shows lies over the layers it takes back, and removals are dashed', () => {
+  const drawn = { shown: [], labels: empty, selection: empty };
+  const overlay = { changes: 'http://127.0.0.1/c/{z}/{y}/{x}', findings: empty, mark: null };
+  const style = buildStyle({ ...drawn, overlay });
+  expect(validateStyleMin(style as never)).toEqual([]);
+  const ids = style.layers.map((l) => l.id);
+  expect(ids.indexOf('-veil')).toBeLessThan(ids.indexOf('-changes-fill'));
+  expect(ids.indexOf('-changes-edge')).toBeLessThan(ids.indexOf('-selected-line'));
+  expect(ids.indexOf('-selected-line')).toBeLessThan(ids.indexOf('-findings-point'));
+  const gone = style.layers.find((l) => l.id === '-changes-gone') as { paint: Record<string, unknown> };
+  expect(gone.paint['line-dasharray']).toBeDefined();
+  const fill = style.layers.find((l) => l.id === '-changes-fill') as { paint: { 'fill-color': unknown } };
+  expect(new Set(['added', 'removed', 'changed', 'else'].map((kind) => evaluate(fill.paint['fill-color'], { kind }))).size).toBe(4);
+  expect(buildStyle({ ...drawn, overlay: { ...overlay, changes: null } }).sources['-changes']).toBeUndefined();
+  expect(buildStyle({ ...drawn, overlay: null }).layers.map((l) => l.id)).not.toContain('-veil');
+});
+
 /** Evaluates a style expression the way the map does. */
 function evaluate(expression: unknown, properties: Record<string, unknown>, zoom = 12): string {
   const made = createExpression(expression as never, { rootKey: 'test' } as never);

@@ -6,11 +6,14 @@ import type {
   StyleSpecification,
 } from 'maplibre-gl';
 import { assetSymbols, landUse, places, planning, roads, type Class } from './classes';
+import { kindColors, severityColors } from './deliverywords';
+import type { Overlay } from './state';
 import { themeOf, type Theme } from './theme';
 import type { Collection, TileJSON } from './types';
 
 export const paper = '#efeae0';
 export const accent = '#d1495b';
+const ink = '#22201d';
 const water = '#a8d2e8';
 const waterEdge = '#7db4d2';
 const halo = 'rgba(255,253,248,0.92)';
@@ -31,11 +34,15 @@ export interface Drawn {
   labels: GeoJSON.FeatureCollection;
   /** What is selected, and the assets of the chosen project. */
   selection: GeoJSON.FeatureCollection;
+  /** What a page shows over the layers, which are drawn paler then. */
+  overlay?: Overlay | null;
 }
 
 /** Source ids of the portal's own GeoJSON sources; collection ids cannot begin with a dash. */
 export const labelSource = '-labels';
 export const selectionSource = '-selection';
+export const changeSource = '-changes';
+export const findingSource = '-findings';
 
 /** Builds the whole style. There are no glyphs and no sprite: every label is drawn from the system's fonts. */
 export function buildStyle(drawn: Drawn): StyleSpecification {
@@ -55,6 +62,11 @@ export function buildStyle(drawn: Drawn): StyleSpecification {
     for (const [order, layer] of collectionLayers(collection)) {
       placed.push([order, { ...layer, layout: { ...layer.layout, visibility: visible ? 'visible' : 'none' } } as LayerSpecification]);
     }
+  }
+  if (drawn.overlay) {
+    if (drawn.overlay.changes) sources[changeSource] = { type: 'vector', tiles: [drawn.overlay.changes], minzoom: 0, maxzoom: 18 };
+    sources[findingSource] = { type: 'geojson', data: drawn.overlay.findings };
+    placed.push(...overlayLayers(drawn.overlay.changes !== null));
   }
   return {
     version: 8,
@@ -320,10 +332,38 @@ function shape(c: Collection, color: string, order: number, opacity: number): Pl
 
 function selectionLayers(): Placed[] {
   const source = selectionSource;
+  // What a page picks is ink, so that it is none of the colours of the changes.
+  const color: Expr = ['case', ['has', 'ink'], ink, accent];
   return [
-    [60, { id: '-selected-fill', type: 'fill', source, filter: polygons, paint: { 'fill-color': accent, 'fill-opacity': 0.18 } }],
+    [60, { id: '-selected-fill', type: 'fill', source, filter: polygons, paint: { 'fill-color': color, 'fill-opacity': 0.18 } }],
     [61, { id: '-selected-under', type: 'line', source, filter: ['!=', ['geometry-type'], 'Point'], layout: { 'line-join': 'round' }, paint: { 'line-color': '#fffdf8', 'line-width': 5, 'line-opacity': 0.85 } }],
-    [62, { id: '-selected-line', type: 'line', source, filter: ['!=', ['geometry-type'], 'Point'], layout: { 'line-join': 'round' }, paint: { 'line-color': accent, 'line-width': 2.6 } }],
-    [63, { id: '-selected-point', type: 'circle', source, filter: points, paint: { 'circle-color': accent, 'circle-opacity': 0.2, 'circle-radius': grow([8, 9], [14, 16]), 'circle-stroke-color': accent, 'circle-stroke-width': 2.4 } }],
+    [62, { id: '-selected-line', type: 'line', source, filter: ['!=', ['geometry-type'], 'Point'], layout: { 'line-join': 'round' }, paint: { 'line-color': color, 'line-width': 2.6 } }],
+    [63, { id: '-selected-point', type: 'circle', source, filter: points, paint: { 'circle-color': color, 'circle-opacity': 0.2, 'circle-radius': grow([8, 9], [14, 16]), 'circle-stroke-color': color, 'circle-stroke-width': 2.4 } }],
   ];
+}
+
+/** Changes in three colours, removals dashed, findings as points by severity, over a veil that takes the layers back. */
+function overlayLayers(changes: boolean): Placed[] {
+  const tiles = { source: changeSource, 'source-layer': 'changes' };
+  const color = ['match', ['get', 'kind'], ...Object.entries(kindColors).flat(), '#555555'] as unknown as string;
+  const kind = (is: '==' | '!='): FilterSpecification => ['all', ['!=', ['geometry-type'], 'Point'], [is, ['get', 'kind'], 'removed']];
+  const edge = grow([8, 1.4], [12, 2], [16, 3]);
+  const layers: Placed[] = [[56, { id: '-veil', type: 'background', paint: { 'background-color': paper, 'background-opacity': 0.45 } }]];
+  if (changes) {
+    layers.push(
+      [57, { id: '-changes-fill', type: 'fill', ...tiles, filter: polygons, paint: { 'fill-color': color, 'fill-opacity': 0.38 } }],
+      [58, { id: '-changes-edge', type: 'line', ...tiles, filter: kind('!='), layout: { 'line-join': 'round' }, paint: { 'line-color': color, 'line-width': edge } }],
+      [58, { id: '-changes-gone', type: 'line', ...tiles, filter: kind('=='), paint: { 'line-color': color, 'line-width': edge, 'line-dasharray': [2, 1.5] } }],
+      [59, {
+        id: '-changes-point', type: 'circle', ...tiles, filter: points,
+        paint: { 'circle-color': color, 'circle-opacity': ['match', ['get', 'kind'], 'removed', 0.25, 0.9], 'circle-radius': grow([8, 3.5], [14, 7]), 'circle-stroke-color': color, 'circle-stroke-width': 2 },
+      }],
+    );
+  }
+  const severity = ['match', ['get', 'severity'], ...Object.entries(severityColors).flat(), '#555555'] as unknown as string;
+  layers.push([64, {
+    id: '-findings-point', type: 'circle', source: findingSource,
+    paint: { 'circle-color': '#fffdf8', 'circle-radius': grow([8, 3], [14, 5.5]), 'circle-stroke-color': severity, 'circle-stroke-width': grow([8, 2], [14, 3.5]) },
+  }]);
+  return layers;
 }

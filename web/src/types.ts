@@ -146,6 +146,8 @@ export interface Statistics {
 
 /** An RFC 9457 problem with the house's English texts beside the Chinese ones. */
 export interface Problem {
+  /** "/problems/" and a code that never changes. */
+  type?: string;
   title: string;
   titleEn: string;
   detail?: string;

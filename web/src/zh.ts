@@ -1,5 +1,8 @@
+import { zhDeliveries } from './zhdeliveries';
+
 /** Chinese texts of the portal; en.ts has the same keys, or the build fails. */
 export const zh = {
+  ...zhDeliveries,
   title: '数字常德',
   subtitle: '地理空间框架与电子政务项目',
   tabLayers: '图层',

@@ -1,0 +1,91 @@
+import { useSignal, useSignalEffect } from '@preact/signals';
+import { get } from './api';
+import { boxAround, changes, mark, readChanges } from './deliveries';
+import { kindColors, kindSigns, kindText } from './deliverywords';
+import type { ChangedFeature, ChangedPage, Delivery } from './deliverytypes';
+import { fieldTitle } from './differenceview';
+import { count } from './format';
+import { t } from './i18n';
+import * as state from './state';
+
+/** The features that a delivery changes; a row and its shape on the map are picked together. */
+export function ChangeList({ d }: { d: Delivery }) {
+  const picked = useSignal<ChangedFeature | null>(null);
+  const reading = useSignal(false);
+
+  function choose(f: ChangedFeature, from: 'list' | 'map') {
+    picked.value = f;
+    mark.value = f.geometry ? { type: 'Feature', properties: { ink: true }, geometry: f.geometry } : null;
+    const box = boxAround([f.geometry]);
+    if (from === 'list' && box) state.showOnMap(box);
+    setTimeout(() => document.querySelector(`[data-change="${f.id}"]`)?.scrollIntoView({ block: from === 'list' ? 'nearest' : 'center' }), 50);
+  }
+
+  useSignalEffect(() => {
+    const id = state.pickedChange.value;
+    if (id === null) return;
+    state.pickedChange.value = null;
+    const listed = changes.peek()?.features.find((f) => f.id === id);
+    if (listed) return choose(listed, 'map');
+    // The list is numbered from 1 without gaps.
+    get<ChangedPage>(`/deliveries/${d.delivery}/changes?limit=1&offset=${id - 1}`)
+      .then((page) => {
+        if (page.features[0]) choose(page.features[0], 'map');
+      })
+      .catch(state.notify);
+  });
+
+  const l = changes.value;
+  if (!l) return <p class="empty small" role="status">{t('loadingChanges')}</p>;
+  const more = async () => {
+    reading.value = true;
+    await readChanges(d.delivery, true);
+    reading.value = false;
+  };
+  const extra = picked.value && !l.features.some((f) => f.id === picked.value!.id) ? [picked.value] : [];
+  return (
+    <>
+      <p class="muted small">
+        {l.matched !== null && `${t('changesMatched', { n: count(l.matched), shown: count(l.features.length) })} · `}{t('changeListHelp')}
+      </p>
+      <div class="scroll tall" tabIndex={0} role="region" aria-label={t('changeList')}>
+        <table class="figures plain changes">
+          <thead>
+            <tr>
+              <th scope="col">{t('change')}</th>
+              <th scope="col">{t('businessKey')}</th>
+              <th scope="col">{t('labelName')}</th>
+              <th scope="col">{t('changedWhat')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {[...extra, ...l.features].map((f) => <Row key={f.id} f={f} d={d} current={picked.value?.id === f.id} choose={() => choose(f, 'list')} />)}
+          </tbody>
+        </table>
+      </div>
+      {l.next && <button type="button" class="more" disabled={reading.value} onClick={() => void more()}>{t('more')}</button>}
+    </>
+  );
+}
+
+function Row({ f, d, current, choose }: { f: ChangedFeature; d: Delivery; current: boolean; choose: () => void }) {
+  const { kind, key, label, fields, moved, before_fid: before } = f.properties;
+  const what = [...(fields ? fields.split(', ').map((name) => fieldTitle(d.dataset, name)) : []), ...(moved ? [t('shapeChanged')] : [])];
+  return (
+    <tr data-change={f.id} data-kind={kind} aria-current={current}>
+      <td>
+        <button type="button" class="linkish nowrap" onClick={choose} aria-label={`${kindText(kind)} ${key ?? f.id}`}>
+          <i aria-hidden="true" style={{ color: kindColors[kind] }}>{kindSigns[kind]}</i> {kindText(kind)}
+        </button>
+      </td>
+      <td>{key ?? '—'}</td>
+      <td>{label ?? '—'}</td>
+      <td>
+        {what.join('、')}
+        {current && before !== null && state.byId.value.has(d.dataset) && d.state === 'awaiting' && (
+          <button type="button" class="linkish block" onClick={() => state.pick([{ collection: d.dataset, fid: before }])}>{t('currentFeature')} {before}</button>
+        )}
+      </td>
+    </tr>
+  );
+}
