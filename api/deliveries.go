@@ -32,14 +32,24 @@ func (s *Server) delivery(w http.ResponseWriter, r *request) error {
 	if r.principal.Anonymous() {
 		return ingest.ErrNoDelivery
 	}
-	d, err := s.Ingest.Delivery(r.Context(), id, n)
+	d, err := s.concerning(r, id, n)
 	if err != nil {
 		return err
 	}
-	if !d.Concerns(reading(r.principal)) {
-		return ingest.ErrNoDelivery
-	}
 	return writeJSON(w, r, mediaJSON, d)
+}
+
+// concerning reads a delivery with so many findings. For those whom it does not
+// concern it does not exist.
+func (s *Server) concerning(r *request, id int64, findings int) (*ingest.Delivery, error) {
+	d, err := s.Ingest.Delivery(r.Context(), id, findings)
+	if err != nil {
+		return nil, err
+	}
+	if !d.Concerns(reading(r.principal)) {
+		return nil, ingest.ErrNoDelivery
+	}
+	return d, nil
 }
 
 // reportMedia are the media types of a report's formats.
@@ -54,12 +64,9 @@ func (s *Server) deliveryReport(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	d, err := s.Ingest.Delivery(r.Context(), id, 0)
+	d, err := s.concerning(r, id, 0)
 	if err != nil {
 		return err
-	}
-	if !d.Concerns(reading(r.principal)) {
-		return ingest.ErrNoDelivery
 	}
 	format := r.query.Get("f")
 	if format == "" {

@@ -282,12 +282,9 @@ func (s *Server) watchDelivery(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	d, err := s.Ingest.Delivery(r.Context(), id, 0)
+	d, err := s.concerning(r, id, 0)
 	if err != nil {
 		return err
-	}
-	if !d.Concerns(reading(r.principal)) {
-		return ingest.ErrNoDelivery
 	}
 	if !s.watchers.TryAcquire(1) {
 		return errCrowded
@@ -337,12 +334,9 @@ func (s *Server) changedDataset(r *request) (*catalog.Dataset, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.Ingest.Delivery(r.Context(), id, 0)
+	d, err := s.concerning(r, id, 0)
 	if err != nil {
 		return nil, err
-	}
-	if !d.Concerns(reading(r.principal)) {
-		return nil, ingest.ErrNoDelivery
 	}
 	// Who sent the delivery sees what it changes of a dataset only where they see the
 	// dataset.

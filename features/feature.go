@@ -21,11 +21,7 @@ import (
 // A feature that the release does not have is problem.NotFound.
 func (s *Store) Feature(ctx context.Context, d *catalog.Dataset, r *catalog.Release, fid int64, dst []byte) ([]byte, error) {
 	props := properties(r.Columns)
-	sql := new(postgis.SQL).Raw("SELECT fid, geom")
-	for _, c := range r.Columns {
-		sql.Raw(", ")
-		catalog.SelectColumn(sql, c)
-	}
+	sql := selectFeatures(r.Columns)
 	r.From(sql).Raw(" AND fid = ").Arg(fid)
 	rows, err := s.pool.Query(ctx, sql.String(), options(props, nil, sql.Args())...)
 	if err != nil {

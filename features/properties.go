@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"changde/catalog"
 	"changde/ingest/layer"
 )
@@ -15,6 +17,18 @@ const (
 	textFormat   = 0
 	binaryFormat = 1
 )
+
+// formats are those of the rows of selectFeatures; more columns follow in binary.
+func formats(props []property, more int) pgx.QueryResultFormats {
+	out := make(pgx.QueryResultFormats, 2+len(props)+more)
+	for i := range out {
+		out[i] = binaryFormat
+	}
+	for i := range props {
+		out[2+i] = props[i].format
+	}
+	return out
+}
 
 // property writes one column of the rows of a result. Whole and decimal numbers
 // travel as text, which PostgreSQL writes as JSON would; what depends on settings

@@ -8,6 +8,17 @@ import (
 	"changde/postgis"
 )
 
+// selectFeatures begins a statement whose rows featureWriter writes: fid, geom and
+// the columns.
+func selectFeatures(columns []catalog.Column) *postgis.SQL {
+	s := new(postgis.SQL).Raw("SELECT fid, geom")
+	for _, c := range columns {
+		s.Raw(", ")
+		catalog.SelectColumn(s, c)
+	}
+	return s
+}
+
 // pageSQL selects fid, geom and the columns of a page and of one row more, which
 // tells whether there is a next page.
 //
@@ -16,11 +27,7 @@ import (
 // and sorts the few rows instead. The choice is the planner's, who is told the
 // box itself (see options).
 func pageSQL(d *catalog.Dataset, r *catalog.Release, q *Query) *postgis.SQL {
-	s := new(postgis.SQL).Raw("SELECT fid, geom")
-	for _, c := range r.Columns {
-		s.Raw(", ")
-		catalog.SelectColumn(s, c)
-	}
+	s := selectFeatures(r.Columns)
 	r.From(s)
 	where(s, d, r, q, true)
 	s.Raw(" ORDER BY fid LIMIT ").Arg(int64(q.Limit) + 1)

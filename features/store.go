@@ -192,16 +192,11 @@ func (s *Store) page(ctx context.Context, d *catalog.Dataset, r *catalog.Release
 // with a filter is planned anew with its values each time: a plan made once for
 // all boxes is wrong for the small or for the large ones.
 func options(props []property, q *Query, args []any) []any {
-	formats := make(pgx.QueryResultFormats, 2+len(props))
-	formats[0], formats[1] = binaryFormat, binaryFormat
-	for i := range props {
-		formats[2+i] = props[i].format
-	}
 	mode := pgx.QueryExecModeCacheStatement
 	if q != nil && (q.Bounds != nil || q.From != nil || q.To != nil) {
 		mode = pgx.QueryExecModeCacheDescribe
 	}
-	return append([]any{mode, formats}, args...)
+	return append([]any{mode, formats(props, 0)}, args...)
 }
 
 // featureWriter writes rows of fid, geom and the columns.

@@ -64,14 +64,14 @@ func (s *Store) Changes(ctx context.Context, d *catalog.Dataset, since Mark, lim
 	if !r.Versioned() {
 		return dst, since, false, problem.New(problem.Unsupported, "changes-unknown", d.ID, "该数据集不记录逐条变化", "changes of this dataset are not recorded one by one")
 	}
-	var hidden int64
-	if revisions, err := s.revisions(ctx, d); err != nil {
+	revisions, err := s.revisions(ctx, d)
+	if err != nil {
 		return dst, since, false, postgis.Fault(ctx, err, "read changes of "+d.ID)
-	} else {
-		for _, rev := range revisions {
-			if !d.MayRead(rev.sharing) {
-				hidden = rev.number
-			}
+	}
+	var hidden int64
+	for _, rev := range revisions {
+		if !d.MayRead(rev.sharing) {
+			hidden = rev.number
 		}
 	}
 	if first := floor(d); since.Revision <= max(first.Revision, hidden) {
@@ -81,11 +81,7 @@ func (s *Store) Changes(ctx context.Context, d *catalog.Dataset, since Mark, lim
 	}
 	limit = min(max(limit, 1), maxChanges)
 	props := properties(r.Columns)
-	q := new(postgis.SQL).Raw("SELECT fid, geom")
-	for _, c := range r.Columns {
-		q.Raw(", ")
-		catalog.SelectColumn(q, c)
-	}
+	q := selectFeatures(r.Columns)
 	q.Raw(`, "change at", "change op" FROM (SELECT v.*, v.rev AS "change at", CASE WHEN EXISTS (SELECT FROM `).Ident(r.Relation[0], r.Relation[1]+catalog.HistorySuffix).
 		Raw(` h WHERE h.fid = v.fid AND h.until = v.rev) THEN 1 ELSE 0 END AS "change op" FROM (`)
 	r.AppendVersions(q).Raw(") v WHERE v.rev >= ").Int(since.Revision).Raw(" AND v.rev <= ").Int(r.Revision).
@@ -94,13 +90,7 @@ func (s *Store) Changes(ctx context.Context, d *catalog.Dataset, since Mark, lim
 		Raw(" AND NOT EXISTS (SELECT FROM (")
 	r.AppendVersions(q).Raw(`) n WHERE n.fid = g.fid AND n.rev = g.until)) c WHERE ("change at", fid) > (`).Arg(since.Revision).Raw("::bigint, ").Arg(since.FID).
 		Raw(`::bigint) ORDER BY "change at", fid LIMIT `).Arg(int64(limit) + 1)
-	formats := make(pgx.QueryResultFormats, 0, 4+len(props))
-	formats = append(formats, binaryFormat, binaryFormat)
-	for i := range props {
-		formats = append(formats, props[i].format)
-	}
-	formats = append(formats, binaryFormat, binaryFormat)
-	rows, err := s.pool.Query(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe, formats}, q.Args()...)...)
+	rows, err := s.pool.Query(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe, formats(props, 2)}, q.Args()...)...)
 	if err != nil {
 		return dst, since, false, postgis.Fault(ctx, err, "read changes of "+d.ID)
 	}
@@ -273,22 +263,12 @@ func (s *Store) revisions(ctx context.Context, d *catalog.Dataset) (record, erro
 // versions reads the versions in one content; key is the feature's business key.
 func (s *Store) versions(ctx context.Context, d *catalog.Dataset, r *catalog.Release, condition *postgis.SQL, revisions record) (out []Version, key string, err error) {
 	props := properties(r.Columns)
-	q := new(postgis.SQL).Raw("SELECT fid, geom")
-	for _, c := range r.Columns {
-		q.Raw(", ")
-		catalog.SelectColumn(q, c)
-	}
+	q := selectFeatures(r.Columns)
 	q.Raw(", rev, until, ")
 	textColumn(q, r, d.BusinessKey)
 	q.Raw(" FROM (")
 	r.AppendVersions(q).Raw(") v WHERE ").Add(condition).Raw(" ORDER BY rev DESC LIMIT ").Int(maxVersions)
-	formats := make(pgx.QueryResultFormats, 0, 5+len(props))
-	formats = append(formats, binaryFormat, binaryFormat)
-	for i := range props {
-		formats = append(formats, props[i].format)
-	}
-	formats = append(formats, binaryFormat, binaryFormat, binaryFormat)
-	rows, err := s.pool.Query(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe, formats}, q.Args()...)...)
+	rows, err := s.pool.Query(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe, formats(props, 3)}, q.Args()...)...)
 	if err != nil {
 		return nil, "", err
 	}

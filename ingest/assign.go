@@ -205,8 +205,8 @@ func (i *Ingester) split(ctx context.Context, tx pgx.Tx, id int64, r Request, as
 		if err != nil {
 			return fmt.Errorf("encode request: %w", err)
 		}
-		if _, err := tx.Exec(ctx, `INSERT INTO changde.datasets (id, title_zh) VALUES ($1, $1) ON CONFLICT (id) DO NOTHING`, a.Dataset); err != nil {
-			return fmt.Errorf("make dataset %s: %w", a.Dataset, err)
+		if err := ensure(ctx, tx, a.Dataset); err != nil {
+			return err
 		}
 		var child int64
 		err = tx.QueryRow(ctx, `INSERT INTO changde.deliveries (dataset, sender, files, bytes, sha256, state, relation, request, depot, parent, mode, actor, actors, document, note)

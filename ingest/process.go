@@ -132,7 +132,7 @@ func (i *Ingester) resume(ctx context.Context, conn *pgxpool.Conn, id int64, p *
 		return fmt.Errorf("encode request: %w", err)
 	}
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if err := ensure(ctx, tx, p); err != nil {
+		if err := ensure(ctx, tx, p.Dataset); err != nil {
 			return err
 		}
 		if err := dropStaged(ctx, tx, id, table); err != nil {

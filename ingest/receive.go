@@ -42,7 +42,7 @@ func (i *Ingester) Receive(ctx context.Context, r Request, by Decider) (id int64
 	}
 	err = pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
 		if r.Dataset != "" {
-			if _, err := tx.Exec(ctx, `INSERT INTO changde.datasets (id, title_zh) VALUES ($1, $1) ON CONFLICT (id) DO NOTHING`, r.Dataset); err != nil {
+			if err := ensure(ctx, tx, r.Dataset); err != nil {
 				return err
 			}
 		}

@@ -116,7 +116,7 @@ func (i *Ingester) Run(ctx context.Context, p *Plan, progress func(Progress)) (_
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	defer conn.Release()
-	if err := ensure(ctx, conn, p); err != nil {
+	if err := ensure(ctx, conn, p.Dataset); err != nil {
 		return nil, err
 	}
 	id, table, err := i.begin(ctx, conn, p)

@@ -241,14 +241,11 @@ func (f *Folder) release(p *Parcel) error {
 	if !p.claim.taken {
 		return nil
 	}
-	d, err := openDirAt(f.taken, p.place)
+	d, err := f.held(p)
 	if err != nil {
-		return lost(err)
+		return err
 	}
 	defer d.Close()
-	if err := beat(d, p.claim.nonce); err != nil {
-		return lost(err)
-	}
 	names, err := namesIn(d, 100)
 	for _, n := range names {
 		if n == recordName || strings.HasPrefix(n, ".") {
@@ -272,6 +269,19 @@ func (f *Folder) release(p *Parcel) error {
 		return fmt.Errorf("dropbox: release %s/%s: %w", p.Sender, p.Name, err)
 	}
 	return nil
+}
+
+// held opens the folder of a claim that is still this watcher's, and renews it.
+func (f *Folder) held(p *Parcel) (*os.File, error) {
+	d, err := openDirAt(f.taken, p.place)
+	if err != nil {
+		return nil, lost(err)
+	}
+	if err := beat(d, p.claim.nonce); err != nil {
+		d.Close()
+		return nil, lost(err)
+	}
+	return d, nil
 }
 
 func lost(err error) error {

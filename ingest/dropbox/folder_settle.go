@@ -32,14 +32,11 @@ func (f *Folder) saveRecord(p *Parcel, r *record) error {
 	if err != nil {
 		return err
 	}
-	d, err := openDirAt(f.taken, p.place)
+	d, err := f.held(p)
 	if err != nil {
-		return lost(err)
+		return err
 	}
 	defer d.Close()
-	if err := beat(d, p.claim.nonce); err != nil {
-		return lost(err)
-	}
 	tmp := ".record-" + p.claim.nonce
 	if err := writeAt(d, tmp, b, 0o600); err != nil {
 		return fmt.Errorf("dropbox: record %s/%s: %w", p.Sender, p.Name, errors.Join(err, removeAt(d, tmp, false)))

@@ -49,15 +49,20 @@ func (p *parser) polyline() (*badObject, error) {
 		if typ != 1 {
 			p.o.curve = typ
 		}
-		flat, b, err := p.counted()
-		if b == nil && err == nil {
-			p.add(flat)
-		}
-		return b, err
+		return p.vertices()
 	}
 	n, b, err := p.integer(maxParts, "线段条数", "the number of segments")
 	for i := 0; b == nil && err == nil && i < n; i++ {
 		b, err = p.segment()
+	}
+	return b, err
+}
+
+// vertices reads a counted list of positions as a part of the object.
+func (p *parser) vertices() (*badObject, error) {
+	flat, b, err := p.counted()
+	if b == nil && err == nil {
+		p.add(flat)
 	}
 	return b, err
 }
@@ -70,11 +75,7 @@ func (p *parser) segment() (*badObject, error) {
 	}
 	switch typ {
 	case 11:
-		flat, b, err := p.counted()
-		if b == nil && err == nil {
-			p.add(flat)
-		}
-		return b, err
+		return p.vertices()
 	case 12:
 		flat, b, err := p.maybeCounted(3)
 		if b != nil || err != nil {
@@ -144,11 +145,7 @@ func (p *parser) ring() (*badObject, error) {
 	}
 	switch typ {
 	case 11:
-		flat, b, err := p.counted()
-		if b == nil && err == nil {
-			p.add(flat)
-		}
-		return b, err
+		return p.vertices()
 	case 12:
 		flat, b, err := p.maybeCounted(3)
 		if b != nil || err != nil {
