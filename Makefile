@@ -8,6 +8,9 @@ SHELL := /bin/bash
 ARGS ?=
 # How long each fuzz target runs.
 FUZZTIME ?= 20s
+# At how many random moments make kill kills; SEED repeats a run.
+KILLS ?= 200
+SEED ?=
 # RACE=0 tests without the race detector, which needs a C compiler.
 RACE ?= $(shell command -v gcc >/dev/null 2>&1 && echo 1 || echo 0)
 
@@ -51,6 +54,11 @@ fuzz: ## 逐个运行模糊测试 / run each fuzz target for a while
 		echo "$${decl#func } $$(dirname "$$file")"; \
 		go test -run '^$$' -fuzz "^$${decl#func }$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
 	done
+
+.PHONY: kill
+kill: ## 在随机时刻 kill -9 各个进程 / kill -9 the processes at random moments
+	@scripts/setup test
+	CHANGDE_TEST_KILLS=$(KILLS) CHANGDE_TEST_SEED=$(SEED) go test -count 1 -timeout 60m -v -run '^TestKilledAtRandomMoments$$' ./cmd/changde
 
 .PHONY: bench
 bench: ## 测量并与指标对照 / measure and compare with the bars

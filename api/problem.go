@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 
+	"changde/postgis"
 	"changde/problem"
 )
 
@@ -64,6 +65,10 @@ const statusClientClosed = 499
 func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	body := problemJSON{Instance: r.URL.EscapedPath(), RequestID: requestID(r.Context())}
 	var p *problem.Error
+	// A database that is away is the same problem whichever statement meets it.
+	if fault := postgis.Fault(r.Context(), err, "answer"); errors.As(fault, &p) {
+		err = fault
+	}
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

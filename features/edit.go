@@ -60,7 +60,7 @@ func (s *Store) Write(ctx context.Context, d *catalog.Dataset, e Edit) (fid, rev
 			return 0, 0, err
 		}
 	}
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error { return w.run(ctx, tx) })
+	err = postgis.Transact(ctx, s.pool, s.pool, func(tx pgx.Tx) error { return w.run(ctx, tx) })
 	var pg *pgconn.PgError
 	switch {
 	case errors.As(err, &pg) && pg.Code == "23505":

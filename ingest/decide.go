@@ -65,7 +65,7 @@ var waiting = map[Action][]string{
 // Request records a decision that a worker will carry out, after checking that
 // by may take it. It needs no more than the rights of the server.
 func (i *Ingester) Request(ctx context.Context, id int64, action Action, by Decider) (decision int64, err error) {
-	err = pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
+	err = postgis.Transact(ctx, i.pool, i.pool, func(tx pgx.Tx) error {
 		if decision, err = record(ctx, tx, id, action, by); err != nil {
 			return err
 		}
@@ -190,7 +190,8 @@ func (i *Ingester) Carry(ctx context.Context, decision int64, progress func(Prog
 	if p != nil {
 		text = p.Error()
 	}
-	if _, e := conn.Exec(ctx, "UPDATE changde.decisions SET carried_at = now(), error = nullif($2, '') WHERE id = $1", decision, text); e != nil {
+	// The connection may have been lost although the decision was carried out.
+	if _, e := i.pool.Exec(ctx, "UPDATE changde.decisions SET carried_at = now(), error = nullif($2, '') WHERE id = $1", decision, text); e != nil {
 		return errors.Join(err, fmt.Errorf("record decision %d: %w", decision, e))
 	}
 	return err
@@ -216,15 +217,15 @@ func (i *Ingester) carry(ctx context.Context, conn *pgxpool.Conn, id, decision i
 		if !seen {
 			return errOutdated // compared again after the person looked
 		}
-		if _, err := i.publish(ctx, conn, id, by); err != nil {
+		if _, err := i.publish(ctx, conn, id, decision, by); err != nil {
 			return err
 		}
 		i.retain(ctx, dataset)
 		return nil
 	case Reject:
-		return i.close(ctx, conn, id, StateRejected, by)
+		return i.close(ctx, conn, id, decision, StateRejected, by)
 	case Withdraw:
-		return i.close(ctx, conn, id, StateWithdrawn, by)
+		return i.close(ctx, conn, id, decision, StateWithdrawn, by)
 	}
 	return i.again(ctx, conn, id, progress)
 }
@@ -245,8 +246,8 @@ func lock(ctx context.Context, conn *pgxpool.Conn, id int64) error {
 var ErrBusy = problem.New(problem.Busy, "delivery-busy", "", "有工作进程正在处理，请稍后再试", "a worker is at it; try again later")
 
 // close ends a delivery that will not be released.
-func (i *Ingester) close(ctx context.Context, conn *pgxpool.Conn, id int64, state string, by Decider) error {
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+func (i *Ingester) close(ctx context.Context, conn *pgxpool.Conn, id, decision int64, state string, by Decider) error {
+	return postgis.Transact(ctx, i.pool, conn, func(tx pgx.Tx) error {
 		var relation string
 		err := tx.QueryRow(ctx, `UPDATE changde.deliveries SET state = $2, finished_at = now(), error = nullif($3, '')
 			WHERE id = $1 AND state IN ('receiving', 'received', 'inspected', 'awaiting') RETURNING relation`, id, state, cleanText(by.Note)).Scan(&relation)
@@ -256,8 +257,23 @@ func (i *Ingester) close(ctx context.Context, conn *pgxpool.Conn, id int64, stat
 		if err != nil {
 			return fmt.Errorf("close delivery %d: %w", id, err)
 		}
+		if err := carried(ctx, tx, decision); err != nil {
+			return err
+		}
 		return dropStaged(ctx, tx, id, relation)
 	})
+}
+
+// carried records, in the transaction that does it, that a decision was carried
+// out, so that a worker that dies right after does not do it again.
+func carried(ctx context.Context, tx pgx.Tx, decision int64) error {
+	if decision == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, "UPDATE changde.decisions SET carried_at = now() WHERE id = $1", decision); err != nil {
+		return fmt.Errorf("record decision %d: %w", decision, err)
+	}
+	return nil
 }
 
 // dropStaged removes what a delivery that is not released had staged.

@@ -99,7 +99,7 @@ func (i *Ingester) Plan(ctx context.Context, r Request) (_ *Plan, err error) {
 	}
 	d, err := openDelivery(ctx, r, i.config)
 	if err != nil {
-		return nil, err
+		return nil, i.space(err)
 	}
 	defer func() {
 		if err != nil {

@@ -58,7 +58,7 @@ func (i *Ingester) process(ctx context.Context, conn *pgxpool.Conn, id int64, pr
 	}
 	watched, done := i.watch(ctx, id, progress)
 	defer done()
-	err = i.attempt(watched.ctx, conn, id, folder, r, files, watched.report)
+	err = i.space(i.attempt(watched.ctx, conn, id, folder, r, files, watched.report))
 	var p *problem.Error
 	switch {
 	case err == nil, errors.Is(err, ErrBusy):
@@ -72,6 +72,7 @@ func (i *Ingester) process(ctx context.Context, conn *pgxpool.Conn, id int64, pr
 	case errors.As(err, &p) && p.Kind != problem.Busy:
 		return i.end(id, StateFailed, err.Error())
 	}
+	i.postpone(id, err)
 	return err
 }
 

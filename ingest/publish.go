@@ -109,9 +109,10 @@ func readStaged(ctx context.Context, tx pgx.Tx, id int64) (*staged, error) {
 
 // publish makes a checked delivery the dataset's next release. Everything a
 // reader may ask changes in this one transaction. Where the current release is no
-// longer the one the delivery was compared with, nothing is published.
-func (i *Ingester) publish(ctx context.Context, conn *pgxpool.Conn, id int64, by Decider) (release int, err error) {
-	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+// longer the one the delivery was compared with, nothing is published. decision is
+// the one that is carried out so, 0 for none.
+func (i *Ingester) publish(ctx context.Context, conn *pgxpool.Conn, id, decision int64, by Decider) (release int, err error) {
+	err = postgis.Transact(ctx, i.pool, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning; SET LOCAL jit = off; SET LOCAL random_page_cost = 1.1"); err != nil {
 			return err
 		}
@@ -166,6 +167,9 @@ func (i *Ingester) publish(ctx context.Context, conn *pgxpool.Conn, id int64, by
 			return err
 		}
 		if err := remember(ctx, tx, id); err != nil {
+			return err
+		}
+		if err := carried(ctx, tx, decision); err != nil {
 			return err
 		}
 		return i.announce(ctx, tx, v.dataset, release, revision)

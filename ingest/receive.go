@@ -40,7 +40,7 @@ func (i *Ingester) Receive(ctx context.Context, r Request, by Decider) (id int64
 	if err != nil {
 		return 0, fmt.Errorf("encode request: %w", err)
 	}
-	err = pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
+	err = postgis.Transact(ctx, i.pool, i.pool, func(tx pgx.Tx) error {
 		if r.Dataset != "" {
 			if err := ensure(ctx, tx, r.Dataset); err != nil {
 				return err
@@ -301,7 +301,7 @@ func (i *Ingester) Submit(ctx context.Context, id int64, repeat bool, by Decider
 		files, total, sums[file] = append(files, file), total+size, sum
 	}
 	slices.Sort(files)
-	err = pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
+	err = postgis.Transact(ctx, i.pool, i.pool, func(tx pgx.Tx) error {
 		var dataset *string
 		var meant bool
 		var priority int

@@ -17,7 +17,7 @@ import (
 // undoes the first. Only rows that differ are written. to is the release to
 // restore, 0 for the one before the current.
 func (i *Ingester) Rollback(ctx context.Context, dataset string, to int, by Decider) (release int, err error) {
-	err = pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
+	err = postgis.Transact(ctx, i.pool, i.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0"); err != nil {
 			return err
 		}

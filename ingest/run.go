@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -150,17 +151,17 @@ func (i *Ingester) execute(ctx context.Context, conn *pgxpool.Conn, p *Plan, id 
 			err = i.await(ctx, conn, id)
 			break
 		}
-		report.Release, err = i.publish(ctx, conn, id, Decider{Actor: p.request.Actor, Organisation: p.request.Sender, Document: p.request.Document, Note: p.request.Note})
+		report.Release, err = i.publish(ctx, conn, id, 0, Decider{Actor: p.request.Actor, Organisation: p.request.Sender, Document: p.request.Document, Note: p.request.Note})
 		if !errors.Is(err, errOutdated) || tries == maxRecompare {
 			break
 		}
 		err = i.recompare(ctx, conn, l, id, table, report)
 	}
-	err = postgis.Fault(ctx, err, fmt.Sprintf("delivery %d", id))
+	err = postgis.Fault(ctx, i.space(err), fmt.Sprintf("delivery %d", id))
 	switch {
 	case again && (problem.Is(err, problem.Busy) || err != nil && ctx.Err() != nil && context.Cause(ctx) != errCancelled):
 		report.State, report.Error = StateReceived, err.Error()
-		i.postpone(id)
+		i.postpone(id, err)
 	case err != nil:
 		report.State, report.Error = StateFailed, err.Error()
 		if e := i.fail(conn, id, table, found, report); e != nil {
@@ -187,14 +188,31 @@ func (p *Plan) waits() bool {
 	return p.request.Standing == AsContributor && p.settings.release > 0 && (set.Sharing != "" || set.Approval != "" || set.Editable != nil)
 }
 
-// postpone leaves a delivery to another try. Where the database cannot be told,
-// Sweep finds the delivery later.
-func (i *Ingester) postpone(id int64) {
+// postpone leaves a delivery to another try, and says why where it is not the
+// worker that ends. Where the database cannot be told, Sweep finds the delivery
+// later.
+func (i *Ingester) postpone(id int64, cause error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	if _, err := i.pool.Exec(ctx, "UPDATE changde.deliveries SET state = 'received' WHERE id = $1 AND state IN ('loading', 'checked')", id); err != nil {
+	var reason *string
+	var p *problem.Error
+	if errors.As(cause, &p) {
+		text := cleanText("将自动重试 / will be tried again: " + p.Error())
+		reason = &text
+	}
+	if _, err := i.pool.Exec(ctx, "UPDATE changde.deliveries SET state = 'received', error = $2 WHERE id = $1 AND state IN ('received', 'loading', 'checked')", id, reason); err != nil {
 		i.config.Log.Warn("delivery not postponed", "delivery", id, "err", err)
 	}
+}
+
+// space tells a full disk of this machine from other trouble.
+func (i *Ingester) space(err error) error {
+	var p *problem.Error
+	if err == nil || errors.As(err, &p) || !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	return problem.Wrap(err, problem.Busy, "workspace-full", i.config.TempDir,
+		"服务器存放临时文件的磁盘已满，没有任何改动；请清理空间后重试", "the server's disk for temporary files is full and nothing was changed; make room and try again")
 }
 
 // begin records the delivery and takes its lock before it commits, so that the

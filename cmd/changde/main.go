@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"changde/ingest/gdal"
+	"changde/postgis"
 	"changde/problem"
 )
 
@@ -91,7 +92,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		fmt.Fprintf(errOut, "命令行有误 / command line: %v\n用 changde --help 查看用法 / see changde --help\n", err)
 		return exitUsage
 	}
-	err = command.Run(&c.settings)
+	// A database that is away is the same problem whoever meets it.
+	err = postgis.Fault(ctx, command.Run(&c.settings), command.Command())
 	var p *problem.Error
 	switch {
 	case err == nil:
@@ -107,6 +109,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 			where = p.Where + "："
 		}
 		fmt.Fprintf(errOut, "错误 %s%s\nerror %s [%s]\n", where, p.ZH, p.EN, p.Code)
+		if p.Kind == problem.Busy && p.Err != nil {
+			fmt.Fprintf(errOut, "原因 / cause: %v\n", p.Err)
+		}
 		return exitUsage
 	}
 	fmt.Fprintf(errOut, "错误 / error: %v\n", err)

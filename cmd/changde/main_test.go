@@ -13,8 +13,6 @@ import (
 	"changde/postgis/postgistest"
 )
 
-func TestMain(m *testing.M) { postgistest.Main(m) }
-
 // program is the command line on one database.
 type program struct {
 	*testing.T
