@@ -12,7 +12,6 @@ import (
 	"changde/catalog"
 	"changde/ingest/finding"
 	"changde/ingest/quality"
-	"changde/postgis"
 )
 
 // Rules is the phase in which the quality rules of a profile are applied.
@@ -33,15 +32,9 @@ func (i *Ingester) inspectQuality(ctx context.Context, tx pgx.Tx, l *loader, tab
 			return nil, fmt.Errorf("index: %w", err)
 		}
 	}
-	relation := [2]string{"content", table}
-	if p.request.Mode == Changes {
-		// Rows that delete have no geometry, and nothing to be checked.
-		relation = [2]string{"pg_temp", "changed"}
-		q := new(postgis.SQL).Raw("CREATE TEMP VIEW changed AS SELECT * FROM ").Ident("content", table).Raw(" WHERE op <> 'D'")
-		if _, err := tx.Exec(ctx, q.String()); err != nil {
-			return nil, fmt.Errorf("apply quality rules: %w", err)
-		}
-		defer func() { _, _ = tx.Exec(ctx, "DROP VIEW IF EXISTS pg_temp.changed") }()
+	beside, err := l.beside(ctx, tx)
+	if err != nil {
+		return nil, err
 	}
 	metadata, err := l.metadata(ctx, tx)
 	if err != nil {
@@ -52,9 +45,9 @@ func (i *Ingester) inspectQuality(ctx context.Context, tx pgx.Tx, l *loader, tab
 		return nil, err
 	}
 	summary, err := quality.Check(ctx, tx, quality.Layer{
-		Relation: relation, Columns: p.columns, Geometry: p.geometry, Z: p.z, RowOf: l.rowOf,
+		Relation: [2]string{"content", table}, Columns: p.columns, Geometry: p.geometry, Z: p.z, RowOf: l.rowOf,
 	}, quality.Options{
-		Profile: p.standard.profile, Library: i.config.Library, Today: time.Now(), MaxFindings: maxRuleFindings, Metadata: metadata, TempDir: scratch,
+		Profile: p.standard.profile, Library: i.config.Library, Today: time.Now(), MaxFindings: maxRuleFindings, Metadata: metadata, TempDir: scratch, Current: beside,
 		Neighbour: func(dataset string) ([2]string, []catalog.Column, bool) {
 			b, err := current(ctx, tx, dataset)
 			if err != nil || b == nil {
@@ -74,6 +67,24 @@ func (i *Ingester) inspectQuality(ctx context.Context, tx pgx.Tx, l *loader, tab
 		})
 	}
 	return out, nil
+}
+
+// beside is what a delivery of changes is judged together with, nil for one that
+// brings the whole dataset.
+func (l *loader) beside(ctx context.Context, tx pgx.Tx) (*quality.Current, error) {
+	p := l.plan
+	if p.request.Mode == Full {
+		return nil, nil
+	}
+	b, err := current(ctx, tx, p.Dataset)
+	if err != nil || b == nil {
+		return nil, err
+	}
+	c := &quality.Current{Relation: [2]string{"content", b.relation}}
+	if p.request.Mode == Changes {
+		c.Key, c.Operation = p.settings.businessKey, "op"
+	}
+	return c, nil
 }
 
 // metadata is the core metadata of the dataset as it will be: what its owner says,

@@ -225,8 +225,12 @@ func (c *checker) tellUncovered(ctx context.Context, r *rule, parent [2]string, 
 		}
 	}
 	q := new(postgis.SQL).Raw("WITH i AS MATERIALIZED (SELECT g AS geom, (SELECT max(t) FROM quality_uncovered q WHERE q.geom && g) AS t FROM (SELECT (ST_Dump(ST_Union(geom))).geom AS g FROM quality_uncovered) u) SELECT ").
-		Add(thickColumns()).Raw(" FROM i, ").Add(thick()).Raw(" WHERE k.geom IS NOT NULL ORDER BY 3, 4")
-	rows, err := c.tx.Query(ctx, q.String())
+		Add(thickColumns()).Raw(" FROM i, ").Add(thick()).Raw(" WHERE k.geom IS NOT NULL")
+	if c.o.Current != nil {
+		q.Raw(" AND EXISTS (SELECT FROM ").Add(c.touching()).Raw(")")
+	}
+	q.Raw(" ORDER BY 3, 4")
+	rows, err := c.tx.Query(ctx, q.String(), q.Args()...)
 	if err != nil {
 		return fmt.Errorf("put together what is not covered: %w", err)
 	}
@@ -356,7 +360,7 @@ func (v *coverer) compare(t, p *tile) {
 	for i := range t.areas {
 		a := &t.areas[i]
 		b := a.box.cut(t.box)
-		if b.x0 >= b.x1 || b.y0 >= b.y1 {
+		if a.fid < 0 || b.x0 >= b.x1 || b.y0 >= b.y1 {
 			continue
 		}
 		kx, ky := scale((b.y0 + b.y1) / 2)
@@ -412,7 +416,7 @@ func (c *checker) tellOutside(ctx context.Context, r *rule, parent [2]string, da
 	}
 	q := new(postgis.SQL).Raw("SELECT t.fid, ST_Dimension(t.geom), coalesce(ST_Length(rest::geography), 0), ST_X(s), ST_Y(s) FROM ").
 		Ident(c.layer.Relation[0], c.layer.Relation[1]).Raw(" t, LATERAL (SELECT CASE WHEN ST_Dimension(t.geom) = 0 THEN t.geom ELSE coalesce(ST_Difference(ST_Force2D(t.geom), (SELECT ST_Union(ST_Force2D(p.geom)) FROM ").
-		Ident(parent[0], parent[1]).Raw(" p WHERE p.geom && t.geom)), ST_Force2D(t.geom)) END AS rest OFFSET 0) d, LATERAL ST_PointOnSurface(rest) s WHERE ST_Dimension(t.geom) < 2 AND NOT EXISTS (SELECT FROM ").
+		Ident(parent[0], parent[1]).Raw(" p WHERE p.geom && t.geom)), ST_Force2D(t.geom)) END AS rest OFFSET 0) d, LATERAL ST_PointOnSurface(rest) s WHERE t.fid > 0 AND ST_Dimension(t.geom) < 2 AND NOT EXISTS (SELECT FROM ").
 		Ident(parent[0], parent[1]).Raw(" p WHERE p.geom && t.geom AND ST_Covers(p.geom, t.geom)) AND NOT ST_IsEmpty(rest) ORDER BY t.fid")
 	rows, err := c.tx.Query(ctx, q.String(), q.Args()...)
 	if err != nil {

@@ -72,7 +72,7 @@ func (c *checker) edges(s *scan, r *rule) (func(context.Context) error, error) {
 		case files.full:
 			r.skip(fmt.Sprintf("文件多于 %d 个或行序混杂", mostSheets), fmt.Sprintf("there are more than %d files, or their rows are mixed", mostSheets))
 			return nil
-		case len(files.numbers) < 2 && c.o.Before == nil:
+		case len(files.numbers) < 2 && c.o.Before == nil && c.o.Current == nil:
 			r.skip("交付只有一个文件，之前也没有内容", "the delivery has one file, and there is no content before it")
 			return nil
 		}
@@ -85,7 +85,7 @@ func (c *checker) edges(s *scan, r *rule) (func(context.Context) error, error) {
 				return
 			}
 			zh, en := "上一版本的要素", "a feature of the release before"
-			if e.other > 0 {
+			if e.other > 0 || c.o.Current != nil {
 				zh, en = c.name(e.other, e.fid)
 			}
 			c.tell(r, e.fid, "edge-unmatched", "", &[2]float64{e.x, e.y}, fmt.Sprintf("接边处与%s相差 %.3f 米", zh, e.near),
@@ -139,7 +139,11 @@ func (c *checker) borders(ctx context.Context, files *sheets, wide float64) erro
 		new(postgis.SQL).Raw("INSERT INTO quality_extents SELECT s.sheet, ST_SetSRID(ST_Extent(t.geom)::geometry, 4490) FROM ").Ident(name[0], name[1]).
 			Raw(" t JOIN quality_sheets s ON t.fid BETWEEN s.low AND s.high GROUP BY s.sheet"),
 	}
-	if len(files.numbers) < 2 {
+	switch {
+	case c.o.Current != nil:
+		steps = append(steps, new(postgis.SQL).Raw("INSERT INTO quality_sheets SELECT min(fid), -1, 0 FROM quality_layer WHERE fid < 0 HAVING count(*) > 0"),
+			new(postgis.SQL).Raw("INSERT INTO quality_extents SELECT 0, ST_SetSRID(ST_Extent(geom)::geometry, 4490) FROM quality_layer WHERE fid < 0 HAVING count(*) > 0"))
+	case len(files.numbers) < 2 && c.o.Before != nil:
 		steps = append(steps, c.before())
 	}
 	steps = append(steps,

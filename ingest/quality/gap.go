@@ -42,6 +42,13 @@ func (c *checker) gaps(ctx context.Context, s *scan, r *rule) (func(context.Cont
 		return nil, err
 	}
 	return func(ctx context.Context) error {
+		if parent != nil && c.o.Current != nil {
+			window, err := c.windowed(ctx, *parent)
+			if err != nil {
+				return err
+			}
+			parent = &window
+		}
 		dirty, err := c.unite(ctx, r)
 		if err != nil {
 			return err
@@ -203,6 +210,12 @@ func (c *checker) enclosed(ctx context.Context, r *rule, dirty map[int64]bool, t
 	for i := range cycles {
 		// Rows that are there twice surround a gap twice.
 		if i > 0 && cycles[i].at == cycles[i-1].at && math.Abs(cycles[i].twice-cycles[i-1].twice) <= least {
+			continue
+		}
+		if c.o.Current != nil {
+			if err := c.tellGapBeside(ctx, r, &cycles[i], tolerance, least); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := c.tellGap(ctx, r, &cycles[i], tolerance, least); err != nil {

@@ -29,7 +29,13 @@ func (c *checker) dangles(r *rule) (func(context.Context) error, error) {
 			Ident(c.layer.Relation[0], c.layer.Relation[1]).
 			Raw(" t WHERE t.geom && b.box AND t.fid <> e.fid AND ST_Dimension(t.geom) = 1 UNION ALL SELECT o.fid, o.geom FROM quality_ends o WHERE o.geom && b.box AND o.fid = e.fid AND o.n <> e.n) n ORDER BY e.fid, e.n, n.fid")
 		return c.nearest(ctx, q, func(e end) {
-			if e.near <= c.tol.Topology || e.near > p.Tolerance || !c.found(r) {
+			if e.near <= c.tol.Topology || e.near > p.Tolerance || e.fid < 0 && e.other < 0 || !c.found(r) {
+				return
+			}
+			if e.fid < 0 {
+				zh, en := c.name(e.fid, e.other)
+				c.tell(r, e.other, "dangle", "", &[2]float64{e.x, e.y}, fmt.Sprintf("%s的端点距本行 %.3f 米而未与之相接", zh, e.near),
+					fmt.Sprintf("an end of %s is %.3f m from this row and does not meet it", en, e.near))
 				return
 			}
 			zh, en := c.name(e.other, e.fid)

@@ -59,12 +59,16 @@ func (c *checker) overlaps(ctx context.Context, s *scan, r *rule) (func(context.
 		r.Rows = c.tiles.count
 		r.AtLeast = c.pairs.full
 		for _, p := range c.pairs.all {
-			if !c.found(r) {
+			own, other := p.a, p.b
+			if own < 0 {
+				own, other = other, own
+			}
+			if own < 0 || !c.found(r) {
 				continue
 			}
-			zh, en := c.name(p.b, p.a)
+			zh, en := c.name(other, own)
 			place := p.place
-			c.tell(r, p.a, "overlap", "", &place,
+			c.tell(r, own, "overlap", "", &place,
 				fmt.Sprintf("与%s重叠 %.2f 平方米，平均宽 %.3f 米", zh, p.area, p.wide),
 				fmt.Sprintf("overlaps %s by %.2f m², %.3f m wide on average", en, p.area, p.wide))
 		}

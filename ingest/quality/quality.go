@@ -28,7 +28,7 @@ import (
 
 // Layer is a layer in the database: a staged one, or the content of before.
 type Layer struct {
-	// Relation is schema and table. The table has fid bigint, unique and not null,
+	// Relation is schema and table. The table has fid bigint, unique and positive,
 	// the columns of Columns, and geom, a valid geometry in EPSG:4490.
 	Relation [2]string
 	Columns  []catalog.Column
@@ -53,6 +53,9 @@ type Options struct {
 	// Before is the content that the layer replaces, nil for none. Its table need
 	// not have fid.
 	Before *Layer
+	// Current is the content that the layer adds to or changes, nil when the layer
+	// stands for itself.
+	Current *Current
 	// Metadata is the core metadata of the dataset by element (Elements). Nil: Q19
 	// is skipped.
 	Metadata map[string]string
@@ -138,6 +141,11 @@ func Check(ctx context.Context, tx pgx.Tx, l Layer, o Options, emit func(finding
 		c.rules = append(c.rules, &rule{spec: r, RuleSummary: RuleSummary{
 			Code: r.Code, Check: r.Check, Severity: cmp.Or(r.Severity, profile.DefaultSeverity(r.Code)),
 		}})
+	}
+	if o.Current != nil {
+		if err := c.besides(ctx); err != nil {
+			return Summary{}, err
+		}
 	}
 	err := c.run(ctx)
 	var s Summary
@@ -309,8 +317,11 @@ func (c *checker) none(r *rule) error {
 }
 
 // name names another row in a sentence about a row: its file only when it is
-// another one.
+// another one. A negative number is that of a feature of the current release.
 func (c *checker) name(fid, of int64) (zh, en string) {
+	if fid < 0 {
+		return fmt.Sprintf("当前版本的要素 %d", -fid), fmt.Sprintf("feature %d of the current release", -fid)
+	}
 	row, file := c.layer.RowOf(fid)
 	if _, own := c.layer.RowOf(of); file != own {
 		return fmt.Sprintf("%s 第 %d 行", file, row), fmt.Sprintf("row %d of %s", row, file)

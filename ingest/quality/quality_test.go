@@ -36,7 +36,7 @@ const originLon, originLat = 111.7, 29.0
 const metreLon, metreLat = 97_438.439, 110_835.773
 
 // fixture is one file of testdata. It has lines "key: value", and sections of
-// rows, "values | WKT", one for each table: rows, parent, before. A line that
+// rows, "values | WKT", one for each table: rows, parent, before, current. A line that
 // starts with # is for the reader.
 type fixture struct {
 	path     string
@@ -178,8 +178,12 @@ func create(t testing.TB, tx pgx.Tx, name string, columns []catalog.Column, rows
 				q.Raw("text")
 			}
 		}
-		q.Raw(", ST_Translate(ST_Scale(ST_GeomFromText(").Arg(strings.TrimSpace(cells[len(cells)-1])).Raw(", 4490), ").
-			Arg(1 / metreLon).Raw("::float8, ").Arg(1 / metreLat).Raw("::float8), ").Arg(originLon).Raw("::float8, ").Arg(originLat).Raw("::float8))")
+		if strings.TrimSpace(cells[len(cells)-1]) == "NULL" {
+			q.Raw(", NULL)")
+		} else {
+			q.Raw(", ST_Translate(ST_Scale(ST_GeomFromText(").Arg(strings.TrimSpace(cells[len(cells)-1])).Raw(", 4490), ").
+				Arg(1 / metreLon).Raw("::float8, ").Arg(1 / metreLat).Raw("::float8), ").Arg(originLon).Raw("::float8, ").Arg(originLat).Raw("::float8))")
+		}
 		if _, err := tx.Exec(t.Context(), q.String(), q.Args()...); err != nil {
 			t.Fatalf("%s row %d: %v", name, i+1, err)
 		}
@@ -210,6 +214,13 @@ func (f *fixture) check(t *testing.T, tx pgx.Tx) ([]finding.Finding, quality.Sum
 		create(t, tx, "parent", nil, rows)
 		o.Neighbour = func(dataset string) ([2]string, []catalog.Column, bool) {
 			return [2]string{"public", "parent"}, nil, dataset == "parent"
+		}
+	}
+	if rows, ok := f.tables["current"]; ok {
+		create(t, tx, "current", f.columns, rows)
+		o.Current = &quality.Current{Relation: [2]string{"public", "current"}, Key: f.profile.BusinessKey}
+		if slices.ContainsFunc(f.columns, func(c catalog.Column) bool { return c.Name == "op" }) {
+			o.Current.Operation = "op"
 		}
 	}
 	if rows, ok := f.tables["before"]; ok {

@@ -24,6 +24,7 @@ type scan struct {
 	columns []string
 	shapes  bool
 	checks  []func(*row) error
+	whole   []func(*row) error // those that see the rows beside the layer too
 	rules   []*rule
 
 	row     row
@@ -50,18 +51,25 @@ func (s *scan) column(name string) int {
 	return len(s.columns) - 1
 }
 
-// each asks that f sees every row.
+// each asks that f sees every row of the layer.
 func (s *scan) each(r *rule, shapes bool, f func(*row) error) {
 	s.shapes = s.shapes || shapes
 	s.checks = append(s.checks, f)
 	s.rules = append(s.rules, r)
 }
 
+// all asks that f sees the shape of every row, also of those beside the layer.
+func (s *scan) all(r *rule, f func(*row) error) {
+	s.shapes = true
+	s.whole = append(s.whole, f)
+	s.rules = append(s.rules, r)
+}
+
 // run reads the layer.
 func (s *scan) run(ctx context.Context) error {
 	q := new(postgis.SQL)
-	if len(s.checks) == 0 {
-		q.Raw("SELECT count(*) FROM ").Ident(s.c.layer.Relation[0], s.c.layer.Relation[1])
+	if len(s.checks)+len(s.whole) == 0 {
+		q.Raw("SELECT count(*) FROM ").Ident(s.c.layer.Relation[0], s.c.layer.Relation[1]).Raw(" WHERE fid > 0")
 		return s.c.tx.QueryRow(ctx, q.String()).Scan(&s.c.rows)
 	}
 	start := time.Now()
@@ -194,13 +202,21 @@ func (s *scan) one(b []byte) (int, error) {
 			ewkb = v
 		}
 	}
-	s.c.rows++
 	s.shape.xy, s.shape.paths, s.shape.parts, s.shape.box = s.shape.xy[:0], s.shape.paths[:0], 0, emptyBox()
 	if ewkb != nil {
 		if err := s.shape.parse(ewkb); err != nil {
 			return 0, fmt.Errorf("row %d: %w", s.row.fid, err)
 		}
 	}
+	for _, f := range s.whole {
+		if err := f(&s.row); err != nil {
+			return 0, err
+		}
+	}
+	if s.row.fid < 0 {
+		return at, nil
+	}
+	s.c.rows++
 	for _, f := range s.checks {
 		if err := f(&s.row); err != nil {
 			return 0, err

@@ -101,12 +101,13 @@ func (c *checker) vertices(s *scan, r *rule) (func(context.Context) error, error
 	if err != nil {
 		return nil, err
 	}
-	s.each(r, true, func(w *row) error {
+	s.all(r, func(w *row) error {
 		if len(w.shape.paths) > 0 {
-			if err := twins.add(w.shape.hash(), w.fid); err != nil {
-				return err
-			}
+			return twins.add(w.shape.hash(), w.fid)
 		}
+		return nil
+	})
+	s.each(r, true, func(w *row) error {
 		v := w.shape.look(near, cos)
 		if v.same > 0 && c.found(r) {
 			c.tell(r, w.fid, "duplicate-vertex", "", &v.sameAt, fmt.Sprintf("有 %d 个重复的节点", v.same), fmt.Sprintf("repeated positions: %d", v.same))
@@ -221,6 +222,9 @@ func (c *checker) tellTwins(ctx context.Context, r *rule, groups [][]int64) erro
 		k := 0
 		for k < len(groups) && len(other) < verified {
 			for _, fid := range groups[k][1:] {
+				if fid < 0 {
+					continue
+				}
 				first, other = append(first, groups[k][0]), append(other, fid)
 			}
 			k++
@@ -252,7 +256,11 @@ func (c *checker) tellTwins(ctx context.Context, r *rule, groups [][]int64) erro
 		}
 	}
 	for _, g := range groups {
-		r.Found += int64(len(g) - 1)
+		for _, fid := range g[1:] {
+			if fid > 0 {
+				r.Found++
+			}
+		}
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func (c *checker) tiled(ctx context.Context, s *scan, r *rule) (*tiles, error) {
 		return nil, err
 	}
 	c.tiles = t
-	s.each(r, true, func(w *row) error { return t.put(w.fid, w.shape, false) })
+	s.all(r, func(w *row) error { return t.put(w.fid, w.shape, false) })
 	return t, nil
 }
 
@@ -94,7 +94,9 @@ func (t *tiles) put(fid int64, s *shape, union bool) error {
 	if !union {
 		t.whole.add(s.box.x0, s.box.y0)
 		t.whole.add(s.box.x1, s.box.y1)
-		t.count++
+		if fid > 0 {
+			t.count++
+		}
 	}
 	t.found = t.tiling.find(t.found[:0], s.box.grow(t.margin, t.margin))
 	if len(t.found) == 1 || len(s.xy) <= 64 {
