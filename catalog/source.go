@@ -20,6 +20,10 @@ const Forever = math.MaxInt64
 // rows with the revisions [rev, until) in which they were current.
 const HistorySuffix = "_h"
 
+// ChangesSuffix ends the name of the table that lists the changes of a content: a
+// row (rev, fid) for each row that a revision inserted, updated or deleted.
+const ChangesSuffix = "_c"
+
 // Versioned reports whether the release's rows are kept with their history.
 // Rows of the platform's own tables are not.
 func (r *Release) Versioned() bool { return r.Relation[0] == "content" }

@@ -217,6 +217,10 @@ func (w *editor) run(ctx context.Context, tx pgx.Tx) error {
 			extent = box[:]
 		}
 	}
+	q := new(postgis.SQL).Raw("INSERT INTO ").Ident(w.release.Relation[0], w.release.Relation[1]+catalog.ChangesSuffix).Raw(" VALUES (").Int(w.revision).Raw(", ").Int(w.fid).Raw(")")
+	if _, err := tx.Exec(ctx, q.String()); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, "UPDATE changde.datasets SET revision = $2, rows = $3, extent = $4, updated_at = now() WHERE id = $1", d.ID, w.revision, rows, extent); err != nil {
 		return err
 	}

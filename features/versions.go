@@ -82,14 +82,15 @@ func (s *Store) Changes(ctx context.Context, d *catalog.Dataset, since Mark, lim
 	limit = min(max(limit, 1), maxChanges)
 	props := properties(r.Columns)
 	q := selectFeatures(r.Columns)
-	q.Raw(`, "change at", "change op" FROM (SELECT v.*, v.rev AS "change at", CASE WHEN EXISTS (SELECT FROM `).Ident(r.Relation[0], r.Relation[1]+catalog.HistorySuffix).
-		Raw(` h WHERE h.fid = v.fid AND h.until = v.rev) THEN 1 ELSE 0 END AS "change op" FROM (`)
-	r.AppendVersions(q).Raw(") v WHERE v.rev >= ").Int(since.Revision).Raw(" AND v.rev <= ").Int(r.Revision).
-		Raw(` UNION ALL SELECT g.*, g.until AS "change at", 2 AS "change op" FROM (`)
-	r.AppendVersions(q).Raw(") g WHERE g.until >= ").Int(since.Revision).Raw(" AND g.until <= ").Int(r.Revision).
-		Raw(" AND NOT EXISTS (SELECT FROM (")
-	r.AppendVersions(q).Raw(`) n WHERE n.fid = g.fid AND n.rev = g.until)) c WHERE ("change at", fid) > (`).Arg(since.Revision).Raw("::bigint, ").Arg(since.FID).
-		Raw(`::bigint) ORDER BY "change at", fid LIMIT `).Arg(int64(limit) + 1)
+	q.Raw(`, "change at", "change op" FROM (SELECT c.rev AS "change at", c.fid, v.geom`)
+	for _, column := range r.Columns {
+		q.Raw(", v.").Ident(column.Name)
+	}
+	q.Raw(`, CASE WHEN v.fid IS NULL THEN 2 WHEN EXISTS (SELECT FROM `).Ident(r.Relation[0], r.Relation[1]+catalog.HistorySuffix).
+		Raw(` h WHERE h.fid = c.fid AND h.until = c.rev) THEN 1 ELSE 0 END AS "change op" FROM `).
+		Ident(r.Relation[0], r.Relation[1]+catalog.ChangesSuffix).Raw(" c LEFT JOIN (")
+	r.AppendVersions(q).Raw(") v ON v.fid = c.fid AND v.rev = c.rev WHERE (c.rev, c.fid) > (").Arg(since.Revision).Raw("::bigint, ").Arg(since.FID).
+		Raw("::bigint) AND c.rev <= ").Int(r.Revision).Raw(` ORDER BY c.rev, c.fid LIMIT `).Arg(int64(limit) + 1).Raw(`) changes ORDER BY "change at", fid`)
 	rows, err := s.pool.Query(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe, formats(props, 2)}, q.Args()...)...)
 	if err != nil {
 		return dst, since, false, postgis.Fault(ctx, err, "read changes of "+d.ID)

@@ -79,6 +79,20 @@ func (b *base) same(geometry string, z bool, columns []catalog.Column) bool {
 	return true
 }
 
+// ordered gives the columns of a delivery in the order of the base, which has the
+// same.
+func (b *base) ordered(columns []catalog.Column) []catalog.Column {
+	out := make([]catalog.Column, 0, len(columns))
+	for _, old := range b.columns {
+		for _, c := range columns {
+			if c.Name == old.Name {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
 // lost finds the fields that a delivery drops or retypes: readers may build on
 // them, so a person confirms it.
 func (b *base) lost(columns []catalog.Column) []finding.Finding {

@@ -34,7 +34,8 @@ func (i *Ingester) Between(ctx context.Context, d *catalog.Dataset, from, to *ca
 	if from.Relation == to.Relation {
 		// Rows of one content are the same row by their fid, and those that neither
 		// revision touched need not be read.
-		s.touched = [2]int64{min(from.Revision, to.Revision), max(from.Revision, to.Revision)}
+		s.touched = new(postgis.SQL).Raw("SELECT fid FROM ").Ident(from.Relation[0], from.Relation[1]+catalog.ChangesSuffix).
+			Raw(" WHERE rev > ").Int(min(from.Revision, to.Revision)).Raw(" AND rev <= ").Int(max(from.Revision, to.Revision))
 		s.key = "fid"
 	}
 	for _, c := range s.columns {

@@ -75,14 +75,28 @@ func tooManyChanges(n int64) error {
 		fmt.Sprintf("差异或追加交付有 %d 行，最多 %d 行；请改为全量交付", n, maxListed), fmt.Sprintf("the delivery changes %d rows; at most %d: deliver all of the dataset instead", n, maxListed))
 }
 
-// reconcile refuses rows of a differential delivery that contradict the current
-// content: an insertion of what is there, a change or deletion of what is not.
+// stagedFID and stagedOp are the columns of rows_before that tell which staged row
+// each current row meets, and what that row does.
+const (
+	stagedFID = "staged fid"
+	stagedOp  = "staged op"
+)
+
+// reconcile copies the current rows that a differential delivery names into the
+// temporary table rows_before, the side a from there on, and refuses the staged
+// rows that contradict them: an insertion of what is there, a change or deletion of
+// what is not.
 func (l *loader) reconcile(ctx context.Context, tx pgx.Tx, s *sides) error {
-	q := new(postgis.SQL).Raw("WITH wrong AS (DELETE FROM ").Add(s.b).Raw(" b USING (SELECT b.fid, b.op, a.fid AS there FROM ").Add(s.b).
-		Raw(" b LEFT JOIN ").Add(s.a).Raw(" a ON a.").Ident(s.key).Raw(" = b.").Ident(s.key).
-		Raw(") m WHERE m.fid = b.fid AND (m.there IS NULL) <> (b.op = 'I') RETURNING b.fid, b.op, b.").Ident(s.key).
-		Raw("::text AS key) SELECT fid, op, coalesce(key, '') FROM wrong ORDER BY fid")
-	rows, err := tx.Query(ctx, q.String(), q.Args()...)
+	q := new(postgis.SQL).Raw("CREATE TEMP TABLE rows_before ON COMMIT DROP AS SELECT b.fid AS ").Ident(stagedFID).Raw(", b.op AS ").Ident(stagedOp).
+		Raw(", a.* FROM ").Add(s.b).Raw(" b LEFT JOIN ").Add(s.a).Raw(" a ON a.").Ident(s.key).Raw(" = b.").Ident(s.key)
+	if _, err := tx.Exec(ctx, q.String()); err != nil {
+		return fmt.Errorf("find the current rows: %w", err)
+	}
+	s.a = new(postgis.SQL).Raw("rows_before")
+	q = new(postgis.SQL).Raw("WITH wrong AS (DELETE FROM rows_before WHERE (fid IS NULL) <> (").Ident(stagedOp).Raw(" = 'I') RETURNING ").Ident(stagedFID).
+		Raw(" AS fid), gone AS (DELETE FROM ").Add(s.b).Raw(" b USING wrong w WHERE w.fid = b.fid RETURNING b.fid, b.op, b.").Ident(s.key).
+		Raw("::text AS key) SELECT fid, op, coalesce(key, '') FROM gone ORDER BY fid")
+	rows, err := tx.Query(ctx, q.String())
 	if err != nil {
 		return fmt.Errorf("compare with the current rows: %w", err)
 	}

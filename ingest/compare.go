@@ -63,10 +63,9 @@ type sides struct {
 	key      string       // empty: rows are matched by their hash
 	columns  []catalog.Column
 	comparer Mode
-	// touched, where the sides are two revisions of one content, bounds the
-	// revisions (after the first, up to the second) in which a row was written or
-	// superseded if it differs.
-	touched [2]int64
+	// touched, where the sides are two revisions of one content, selects the fids of
+	// the rows that may differ.
+	touched *postgis.SQL
 }
 
 // match fills the temporary table pairs with the fids of both sides, NULL where
@@ -77,13 +76,12 @@ func (s *sides) match(ctx context.Context, tx pgx.Tx) error {
 	case s.comparer == Append:
 		q.Raw("SELECT NULL::bigint AS a, fid AS b FROM ").Add(s.b).Raw(" b")
 	case s.comparer == Changes:
-		q.Raw("SELECT a.fid AS a, CASE WHEN b.op <> 'D' THEN b.fid END AS b FROM ").Add(s.b).Raw(" b LEFT JOIN ").Add(s.a).
-			Raw(" a ON a.").Ident(s.key).Raw(" = b.").Ident(s.key)
+		q.Raw("SELECT fid AS a, CASE WHEN ").Ident(stagedOp).Raw(" <> 'D' THEN ").Ident(stagedFID).Raw(" END AS b FROM rows_before")
 	case s.key != "":
 		side := func(from *postgis.SQL) {
 			q.Raw("(SELECT fid, hash, ").Ident(s.key).Raw(" AS k FROM ").Add(from).Raw(" t")
-			if s.touched[1] > 0 {
-				q.Raw(" WHERE rev > ").Int(s.touched[0]).Raw(" OR until <= ").Int(s.touched[1])
+			if s.touched != nil {
+				q.Raw(" WHERE fid IN (").Add(s.touched).Raw(")")
 			}
 			q.Raw(")")
 		}
@@ -102,12 +100,33 @@ func (s *sides) match(ctx context.Context, tx pgx.Tx) error {
 		side(s.b)
 		q.Raw(" b ON a.hash = b.hash AND a.n = b.n WHERE a.fid IS NULL OR b.fid IS NULL")
 	}
-	if _, err := tx.Exec(ctx, q.String(), q.Args()...); err != nil {
+	tag, err := tx.Exec(ctx, q.String(), q.Args()...)
+	if err != nil {
 		return fmt.Errorf("match rows: %w", err)
 	}
 	if _, err := tx.Exec(ctx, "ANALYZE pairs"); err != nil {
 		return fmt.Errorf("match rows: %w", err)
 	}
+	if tag.RowsAffected() > maxListed {
+		return nil
+	}
+	return s.narrow(ctx, tx)
+}
+
+// narrow copies the rows that may differ, so that what follows does not look for
+// each of them again among all. A side that holds no others is left as it is.
+func (s *sides) narrow(ctx context.Context, tx pgx.Tx) error {
+	if s.comparer != Full {
+		return nil
+	}
+	before := new(postgis.SQL).Raw("CREATE TEMP TABLE rows_before ON COMMIT DROP AS SELECT x.* FROM pairs p JOIN ").Add(s.a).Raw(" x ON x.fid = p.a")
+	after := new(postgis.SQL).Raw("CREATE TEMP TABLE rows_after ON COMMIT DROP AS SELECT y.* FROM pairs p JOIN ").Add(s.b).Raw(" y ON y.fid = p.b")
+	for _, q := range []*postgis.SQL{before, after} {
+		if _, err := tx.Exec(ctx, q.String(), q.Args()...); err != nil {
+			return fmt.Errorf("read rows that differ: %w", err)
+		}
+	}
+	s.a, s.b = new(postgis.SQL).Raw("rows_before"), new(postgis.SQL).Raw("rows_after")
 	return nil
 }
 
@@ -189,6 +208,7 @@ func (s *sides) list(ctx context.Context, tx pgx.Tx, table, label string, geomet
 	for _, q := range []*postgis.SQL{
 		new(postgis.SQL).Raw("ALTER TABLE ").Ident("difference", table).Raw(" ADD PRIMARY KEY (fid)"),
 		new(postgis.SQL).Raw("CREATE INDEX ON ").Ident("difference", table).Raw(" USING gist (geom)"),
+		new(postgis.SQL).Raw("ANALYZE ").Ident("difference", table),
 	} {
 		if _, err := tx.Exec(ctx, q.String()); err != nil {
 			return fmt.Errorf("list changes: %w", err)

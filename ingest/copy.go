@@ -1,7 +1,6 @@
 package ingest
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/zeebo/xxh3"
 
 	"changde/catalog"
 	"changde/ingest/layer"
@@ -72,13 +72,11 @@ func (e *rowEncoder) append(dst []byte, fid int64, values []any, ewkb []byte, sp
 		dst = binary.BigEndian.AppendUint32(dst, uint32(len(ewkb)))
 		dst = append(dst, ewkb...)
 	}
-	// Half a SHA-256 tells whether a row changed: rows that differ agree in it once
-	// in 2^64.
-	sum := sha256.Sum256(dst[content:])
+	// The hash tells whether a row changed: rows that differ agree in it once in 2^64.
+	sum := xxh3.Hash(dst[content:])
 	dst = binary.BigEndian.AppendUint32(dst, 4)
 	dst = binary.BigEndian.AppendUint32(dst, math.Float32bits(span))
-	dst = binary.BigEndian.AppendUint32(dst, 8)
-	dst = append(dst, sum[:8]...)
+	dst = appendInt64(dst, int64(sum))
 	if op != 0 {
 		dst = binary.BigEndian.AppendUint32(dst, 1)
 		dst = append(dst, op)

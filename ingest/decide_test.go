@@ -45,7 +45,7 @@ func TestUnusualChangesWait(t *testing.T) {
 			t.Errorf("%s twice: %v", action, err)
 		}
 		if action == ingest.Reject {
-			if got := b.rows(`SELECT count(*) FROM pg_tables WHERE schemaname IN ('content', 'difference')`); got != "2" || b.state(report.Delivery) != ingest.StateRejected {
+			if got := b.rows(`SELECT count(*) FROM pg_tables WHERE schemaname IN ('content', 'difference')`); got != "3" || b.state(report.Delivery) != ingest.StateRejected {
 				t.Errorf("rejected leaves %s tables, state %s", got, b.state(report.Delivery))
 			}
 		}

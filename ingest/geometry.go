@@ -114,8 +114,8 @@ func extent(g geom.T) [4]float64 {
 	eachFlat(g, func(flat []float64, stride int) {
 		for i := 0; i+1 < len(flat); i += stride {
 			x, y := flat[i], flat[i+1]
-			b[0], b[1] = math.Min(b[0], x), math.Min(b[1], y)
-			b[2], b[3] = math.Max(b[2], x), math.Max(b[3], y)
+			b[0], b[1] = min(b[0], x), min(b[1], y)
+			b[2], b[3] = max(b[2], x), max(b[3], y)
 		}
 	})
 	return b

@@ -242,8 +242,8 @@ func TestFullDeliveryWritesWhatChanged(t *testing.T) {
 	if want := "added K200 true <nil> false\nchanged K70 true name true\nremoved K3 true <nil> false"; got != want {
 		t.Errorf("the listed difference is\n%s\nwant\n%s", got, want)
 	}
-	if got := b.rows(`SELECT count(*) FROM pg_tables WHERE schemaname = 'content'`); got != "2" {
-		t.Errorf("%s content tables, want one and its history", got)
+	if got := b.rows(`SELECT count(*) FROM pg_tables WHERE schemaname = 'content'`); got != "3" {
+		t.Errorf("%s content tables, want one with its history and changes", got)
 	}
 }
 

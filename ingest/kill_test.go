@@ -90,7 +90,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		t.Errorf("%s deliveries are left open", got)
 	}
 	orphans := b.rows(`SELECT tablename FROM pg_tables WHERE schemaname = 'content'
-		AND 'content.' || regexp_replace(tablename, '_h$', '') NOT IN (SELECT relation FROM changde.releases WHERE relation IS NOT NULL)`)
+		AND 'content.' || regexp_replace(tablename, '_[hc]$', '') NOT IN (SELECT relation FROM changde.releases WHERE relation IS NOT NULL)`)
 	if orphans != "" {
 		t.Errorf("tables without a release: %s", orphans)
 	}

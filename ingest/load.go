@@ -413,7 +413,8 @@ func (l *loader) tableSQL(table string) string {
 	if l.plan.changeField >= 0 {
 		return s.Raw(", span real NOT NULL, hash bigint, op text NOT NULL)").String()
 	}
-	return s.Raw(" NOT NULL, span real NOT NULL, hash bigint)").String()
+	// The room left in each page takes the next version of its rows.
+	return s.Raw(" NOT NULL, span real NOT NULL, hash bigint) WITH (fillfactor = 90)").String()
 }
 
 func (l *loader) copySQL(table string) string {

@@ -207,31 +207,39 @@ func (v *staged) replace(ctx context.Context, tx pgx.Tx, revision int64) error {
 }
 
 // change writes the listed difference into the current content: rows that are
-// changed or removed become history, the others are not touched.
+// changed or removed become history, the others are not touched. A row is changed
+// where it lies, so that indexes on values that stay have nothing to learn.
 func (v *staged) change(ctx context.Context, tx pgx.Tx, b *base, revision int64) error {
-	history := b.relation + catalog.HistorySuffix
-	list := table("difference", fmt.Sprintf("d%d", v.id))
-	q := new(postgis.SQL).Raw("WITH gone AS (DELETE FROM ").Ident("content", b.relation).Raw(" t USING ").Add(list).
-		Raw(" d WHERE t.fid = d.before_fid RETURNING t.*) INSERT INTO ").Ident("content", history).Raw(" SELECT gone.*, ").Int(revision).Raw(" FROM gone")
-	if _, err := tx.Exec(ctx, q.String()); err != nil {
-		return fmt.Errorf("supersede rows: %w", err)
-	}
+	current, list := table("content", b.relation), table("difference", fmt.Sprintf("d%d", v.id))
+	history, changes := table("content", b.relation+catalog.HistorySuffix), table("content", b.relation+catalog.ChangesSuffix)
 	var last int64
-	q = new(postgis.SQL).Raw("SELECT greatest((SELECT max(fid) FROM ").Ident("content", b.relation).Raw("), (SELECT max(fid) FROM ").Ident("content", history).Raw("), 0)")
+	q := new(postgis.SQL).Raw("SELECT greatest((SELECT max(fid) FROM ").Add(current).Raw("), (SELECT max(fid) FROM ").Add(history).Raw("), 0)")
 	if err := tx.QueryRow(ctx, q.String()).Scan(&last); err != nil {
 		return fmt.Errorf("number rows: %w", err)
 	}
-	q = new(postgis.SQL).Raw("INSERT INTO ").Ident("content", b.relation).Raw(" (fid")
+	update := new(postgis.SQL).Raw("UPDATE ").Add(current).Raw(" t SET rev = ").Int(revision).
+		Raw(", hash = s.hash, geom = CASE WHEN d.moved THEN s.geom ELSE t.geom END, span = CASE WHEN d.moved THEN s.span ELSE t.span END")
+	insert := new(postgis.SQL).Raw("WITH came AS (INSERT INTO ").Add(current).Raw(" (fid, geom, span, hash, rev")
+	values := new(postgis.SQL)
 	for _, c := range v.columns {
-		q.Raw(", ").Ident(c.Name)
+		update.Raw(", ").Ident(c.Name).Raw(" = s.").Ident(c.Name)
+		insert.Raw(", ").Ident(c.Name)
+		values.Raw(", s.").Ident(c.Name)
 	}
-	q.Raw(", geom, span, hash, rev) SELECT coalesce(d.before_fid, ").Int(last).Raw(" + row_number() OVER (PARTITION BY d.before_fid IS NULL ORDER BY d.row_number))")
-	for _, c := range v.columns {
-		q.Raw(", s.").Ident(c.Name)
-	}
-	q.Raw(", s.geom, s.span, s.hash, ").Int(revision).Raw(" FROM ").Add(list).Raw(" d JOIN ").Ident("content", v.relation).Raw(" s ON s.fid = d.row_number ORDER BY 1")
-	if _, err := tx.Exec(ctx, q.String()); err != nil {
-		return fmt.Errorf("write changed rows: %w", err)
+	from := new(postgis.SQL).Raw(" FROM ").Add(list).Raw(" d JOIN ").Ident("content", v.relation).Raw(" s ON s.fid = d.row_number WHERE d.kind = ")
+	for _, q := range []*postgis.SQL{
+		new(postgis.SQL).Raw("INSERT INTO ").Add(history).Raw(" SELECT t.*, ").Int(revision).Raw(" FROM ").Add(current).Raw(" t JOIN ").Add(list).
+			Raw(" d ON t.fid = d.before_fid ORDER BY t.fid"),
+		new(postgis.SQL).Raw("INSERT INTO ").Add(changes).Raw(" SELECT ").Int(revision).Raw(", before_fid FROM ").Add(list).
+			Raw(" WHERE before_fid IS NOT NULL ORDER BY before_fid"),
+		new(postgis.SQL).Raw("DELETE FROM ").Add(current).Raw(" t USING ").Add(list).Raw(" d WHERE d.kind = 'removed' AND t.fid = d.before_fid"),
+		update.Add(from).Raw("'changed' AND t.fid = d.before_fid"),
+		insert.Raw(") SELECT ").Int(last).Raw(" + row_number() OVER (ORDER BY d.row_number), s.geom, s.span, s.hash, ").Int(revision).Add(values).Add(from).
+			Raw("'added' ORDER BY 1 RETURNING fid) INSERT INTO ").Add(changes).Raw(" SELECT ").Int(revision).Raw(", fid FROM came"),
+	} {
+		if _, err := tx.Exec(ctx, q.String()); err != nil {
+			return fmt.Errorf("write changed rows: %w", err)
+		}
 	}
 	var statistics Statistics
 	if err := json.Unmarshal(v.statistics, &statistics); err != nil {
@@ -251,7 +259,7 @@ func (v *staged) change(ctx context.Context, tx pgx.Tx, b *base, revision int64)
 
 // stretch finds the extent after a change. Only where a row that went had
 // touched the extent before is the whole table measured.
-func (v *staged) stretch(ctx context.Context, tx pgx.Tx, b *base, list *postgis.SQL, history string, revision int64) error {
+func (v *staged) stretch(ctx context.Context, tx pgx.Tx, b *base, list, history *postgis.SQL, revision int64) error {
 	var box [4]*float64
 	q := new(postgis.SQL).Raw("SELECT min(ST_XMin(geom)), min(ST_YMin(geom)), max(ST_XMax(geom)), max(ST_YMax(geom)) FROM ").Add(list).Raw(" WHERE kind <> 'removed'")
 	if err := tx.QueryRow(ctx, q.String()).Scan(&box[0], &box[1], &box[2], &box[3]); err != nil {
@@ -266,7 +274,7 @@ func (v *staged) stretch(ctx context.Context, tx pgx.Tx, b *base, list *postgis.
 	}
 	e := b.extent
 	var touched bool
-	q = new(postgis.SQL).Raw("SELECT EXISTS (SELECT FROM ").Ident("content", history).Raw(" WHERE until = ").Int(revision).
+	q = new(postgis.SQL).Raw("SELECT EXISTS (SELECT FROM ").Add(history).Raw(" WHERE until = ").Int(revision).
 		Raw(" AND (ST_XMin(geom) <= ").Arg(e[0]).Raw("::float8 OR ST_YMin(geom) <= ").Arg(e[1]).Raw("::float8 OR ST_XMax(geom) >= ").Arg(e[2]).
 		Raw("::float8 OR ST_YMax(geom) >= ").Arg(e[3]).Raw("::float8))")
 	if err := tx.QueryRow(ctx, q.String(), q.Args()...).Scan(&touched); err != nil || !touched {
@@ -341,8 +349,7 @@ func revokeEdits(ctx context.Context, tx pgx.Tx, dataset, next string) error {
 		return err
 	}
 	content := (*relation)[len("content."):]
-	q := new(postgis.SQL).Raw("REVOKE INSERT, DELETE ON ").Ident("content", content).Raw(" FROM changde_api; REVOKE INSERT ON ").Ident("content", content+catalog.HistorySuffix).Raw(" FROM changde_api")
-	if _, err := tx.Exec(ctx, q.String()); err != nil {
+	if _, err := tx.Exec(ctx, editRights(content, false).String()); err != nil {
 		return fmt.Errorf("revoke edits of %s: %w", dataset, err)
 	}
 	return nil
@@ -359,16 +366,26 @@ func grantEdits(ctx context.Context, tx pgx.Tx, dataset string) error {
 		return err
 	}
 	content := (*relation)[len("content."):]
-	q := new(postgis.SQL)
-	if editable {
-		q.Raw("GRANT INSERT, DELETE ON ").Ident("content", content).Raw(" TO changde_api; GRANT INSERT ON ").Ident("content", content+catalog.HistorySuffix).Raw(" TO changde_api")
-	} else {
-		q.Raw("REVOKE INSERT, DELETE ON ").Ident("content", content).Raw(" FROM changde_api; REVOKE INSERT ON ").Ident("content", content+catalog.HistorySuffix).Raw(" FROM changde_api")
-	}
-	if _, err := tx.Exec(ctx, q.String()); err != nil {
+	if _, err := tx.Exec(ctx, editRights(content, editable).String()); err != nil {
 		return fmt.Errorf("grant edits of %s: %w", dataset, err)
 	}
 	return nil
+}
+
+// editRights gives or takes what writing the rows of a content needs.
+func editRights(content string, give bool) *postgis.SQL {
+	q := new(postgis.SQL)
+	for _, suffix := range []string{"", catalog.HistorySuffix, catalog.ChangesSuffix} {
+		if give {
+			q.Raw("GRANT INSERT ON ").Ident("content", content+suffix).Raw(" TO changde_api; ")
+		} else {
+			q.Raw("REVOKE INSERT ON ").Ident("content", content+suffix).Raw(" FROM changde_api; ")
+		}
+	}
+	if give {
+		return q.Raw("GRANT DELETE ON ").Ident("content", content).Raw(" TO changde_api")
+	}
+	return q.Raw("REVOKE DELETE ON ").Ident("content", content).Raw(" FROM changde_api")
 }
 
 // replaceView keeps the view itself where it can, so that what others built on it

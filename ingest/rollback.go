@@ -102,13 +102,14 @@ func kept(ctx context.Context, tx pgx.Tx, dataset string, number int) (*staged, 
 // restore makes the current rows of the content those of an earlier revision of
 // it: what came since becomes history, and what went comes back.
 func (v *staged) restore(ctx context.Context, tx pgx.Tx, target, revision int64) error {
-	history := v.relation + catalog.HistorySuffix
-	q := new(postgis.SQL).Raw("WITH gone AS (DELETE FROM ").Ident("content", v.relation).Raw(" t WHERE rev > ").Int(target).
-		Raw(" RETURNING t.*) INSERT INTO ").Ident("content", history).Raw(" SELECT gone.*, ").Int(revision).Raw(" FROM gone")
+	history, changes := table("content", v.relation+catalog.HistorySuffix), table("content", v.relation+catalog.ChangesSuffix)
+	q := new(postgis.SQL).Raw("WITH gone AS (DELETE FROM ").Ident("content", v.relation).Raw(" t WHERE fid IN (SELECT fid FROM ").Add(changes).
+		Raw(" WHERE rev > ").Int(target).Raw(") AND rev > ").Int(target).Raw(" RETURNING t.*), kept AS (INSERT INTO ").Add(history).
+		Raw(" SELECT gone.*, ").Int(revision).Raw(" FROM gone) INSERT INTO ").Add(changes).Raw(" SELECT ").Int(revision).Raw(", fid FROM gone")
 	if _, err := tx.Exec(ctx, q.String()); err != nil {
 		return fmt.Errorf("supersede rows: %w", err)
 	}
-	q = new(postgis.SQL).Raw("INSERT INTO ").Ident("content", v.relation).Raw(" (fid")
+	q = new(postgis.SQL).Raw("WITH back AS (INSERT INTO ").Ident("content", v.relation).Raw(" (fid")
 	for _, c := range v.columns {
 		q.Raw(", ").Ident(c.Name)
 	}
@@ -116,7 +117,8 @@ func (v *staged) restore(ctx context.Context, tx pgx.Tx, target, revision int64)
 	for _, c := range v.columns {
 		q.Raw(", ").Ident(c.Name)
 	}
-	q.Raw(", geom, span, hash, ").Int(revision).Raw(" FROM ").Ident("content", history).Raw(" WHERE rev <= ").Int(target).Raw(" AND until > ").Int(target)
+	q.Raw(", geom, span, hash, ").Int(revision).Raw(" FROM ").Add(history).Raw(" WHERE rev <= ").Int(target).Raw(" AND until > ").Int(target).
+		Raw(" RETURNING fid) INSERT INTO ").Add(changes).Raw(" SELECT ").Int(revision).Raw(", fid FROM back ON CONFLICT DO NOTHING")
 	if _, err := tx.Exec(ctx, q.String()); err != nil {
 		return fmt.Errorf("restore rows: %w", err)
 	}
@@ -148,7 +150,8 @@ func (i *Ingester) retain(ctx context.Context, dataset string) {
 				return err
 			}
 			content := relation[len("content."):]
-			drop := new(postgis.SQL).Raw("DROP TABLE ").Ident("content", content).Raw(", ").Ident("content", content+catalog.HistorySuffix)
+			drop := new(postgis.SQL).Raw("DROP TABLE ").Ident("content", content).Raw(", ").Ident("content", content+catalog.HistorySuffix).
+				Raw(", ").Ident("content", content+catalog.ChangesSuffix)
 			if _, err := tx.Exec(ctx, drop.String()); err != nil {
 				return err
 			}

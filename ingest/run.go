@@ -368,7 +368,7 @@ func (l *loader) contrast(ctx context.Context, tx pgx.Tx, id int64, table string
 		return c, nil
 	}
 	if d.InPlace {
-		c.statistics = d.After
+		c.statistics, c.columns = d.After, c.base.ordered(p.columns)
 	}
 	d.After = c.statistics
 	if d.After.Rows == 0 {
