@@ -59,6 +59,17 @@ func appendArea(s *postgis.SQL, dimension int) *postgis.SQL {
 		/ power(1 - 0.006694380022900787 * power(sin(radians((ST_YMin(geom) + ST_YMax(geom)) / 2)), 2), 2), 0)`)
 }
 
+// measure gives the statistics and the extent of the staged rows.
+func (l *loader) measure(ctx context.Context, tx pgx.Tx, table string) (Statistics, *catalog.Bounds, error) {
+	class := l.plan.settings.named["class"]
+	if l.inGo && l.plan.request.Mode == Full && l.found.altered() == l.untouched {
+		if s, extent, ok := l.gauge.statistics(class); ok {
+			return s, extent, nil
+		}
+	}
+	return measure(ctx, tx, table, l.plan.geometry, class)
+}
+
 // measure counts a table's rows and areas by class and finds its extent, reading
 // it once.
 func measure(ctx context.Context, tx pgx.Tx, table string, geometry string, class string) (Statistics, *catalog.Bounds, error) {
@@ -143,8 +154,10 @@ func (l *loader) unique(ctx context.Context, tx pgx.Tx, table string) error {
 	if key == "" {
 		return nil
 	}
-	if err := l.keyless(ctx, tx, table, key); err != nil {
-		return err
+	if l.gauge.keyless > 0 {
+		if err := l.keyless(ctx, tx, table, key); err != nil {
+			return err
+		}
 	}
 	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
 		s := new(postgis.SQL).Raw("CREATE UNIQUE INDEX ON ").Ident("content", table).Raw(" (").Ident(key).Raw(")")

@@ -90,6 +90,13 @@ func (f *findings) count(a finding.Action) int64 {
 	return f.counts[a]
 }
 
+// altered counts the rows that were repaired or refused.
+func (f *findings) altered() int64 {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	return f.counts[finding.Repaired] + f.counts[finding.Refused]
+}
+
 // save writes the findings in the order of rows.
 func (f *findings) save(ctx context.Context, tx pgx.Tx, delivery int64) error {
 	f.mutex.Lock()

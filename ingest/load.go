@@ -43,8 +43,10 @@ type loader struct {
 	found     *findings
 	progress  func(Progress)
 	sheets    []sheet
-	gist      bool // the staged table has its spatial index
-	indexed   bool // it has what readers need
+	gauge     *gauge // of the rows as they were loaded
+	untouched int64  // rows that had been repaired or refused when they were
+	gist      bool   // the staged table has its spatial index
+	indexed   bool   // it has what readers need
 }
 
 // sheet is where a file's rows begin among the fids.
@@ -83,6 +85,7 @@ func (l *loader) load(ctx context.Context, tx pgx.Tx, table string) (read int64,
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	workers := runtime.GOMAXPROCS(0)
+	gauges := make([]*gauge, workers)
 	work := make(chan *batch, workers)
 	order := make(chan *batch, 4*workers)
 	group.Go(func() error {
@@ -92,13 +95,14 @@ func (l *loader) load(ctx context.Context, tx pgx.Tx, table string) (read int64,
 		read = n
 		return err
 	})
-	for range workers {
+	for n := range gauges {
+		gauges[n] = newGauge(l.plan)
 		group.Go(func() error {
 			encoder := newRowEncoder(l.plan.columns)
 			var ewkb []byte
 			for b := range work {
 				var c chunk
-				c, ewkb = l.encode(b, encoder, ewkb)
+				c, ewkb = l.encode(b, encoder, gauges[n], ewkb)
 				b.chunk <- c
 			}
 			return nil
@@ -142,6 +146,11 @@ func (l *loader) load(ctx context.Context, tx pgx.Tx, table string) (read int64,
 		return nil
 	})
 	err = group.Wait()
+	l.gauge = newGauge(l.plan)
+	for _, g := range gauges {
+		l.gauge.join(g)
+	}
+	l.untouched = l.found.altered()
 	return read, err
 }
 
@@ -230,14 +239,14 @@ func size(f *layer.Feature) int {
 	return n
 }
 
-func (l *loader) encode(b *batch, encoder *rowEncoder, ewkb []byte) (chunk, []byte) {
+func (l *loader) encode(b *batch, encoder *rowEncoder, measured *gauge, ewkb []byte) (chunk, []byte) {
 	var c chunk
 	for _, f := range b.features {
 		op, values, ok := l.operation(b, f)
 		if !ok || !l.conform(b, f, values) {
 			continue
 		}
-		g, span, ok := l.accept(b, f, op)
+		g, e, ok := l.accept(b, f, op)
 		if !ok {
 			continue
 		}
@@ -249,9 +258,11 @@ func (l *loader) encode(b *batch, encoder *rowEncoder, ewkb []byte) (chunk, []by
 				continue
 			}
 		}
+		span := float32(max(e[2]-e[0], e[3]-e[1], 0))
 		if c.bytes, c.err = encoder.append(c.bytes, b.base+f.Row, values, ewkb, span, op); c.err != nil {
 			return c, ewkb
 		}
+		measured.add(b.base+f.Row, values, g, e)
 	}
 	return c, ewkb
 }
@@ -281,14 +292,14 @@ func (l *loader) operation(b *batch, f *layer.Feature) (op byte, values []any, o
 // accept brings a row's geometry into the column's type and CRS, or refuses the
 // row; what a person must be told of the row is found in either case. A row that
 // deletes needs no geometry.
-func (l *loader) accept(b *batch, f *layer.Feature, op byte) (geom.T, float32, bool) {
+func (l *loader) accept(b *batch, f *layer.Feature, op byte) (_ geom.T, e [4]float64, ok bool) {
 	if op == 'D' {
-		return nil, 0, true
+		return nil, e, true
 	}
 	r := row{loader: l, feature: f, file: b.file}
-	g, span, ok := r.examine()
+	g, e, ok := r.examine()
 	l.found.add(r.found...)
-	return g, span, ok
+	return g, e, ok
 }
 
 func (l *loader) refuse(b *batch, f *layer.Feature, code, zh, en string) {
@@ -307,7 +318,9 @@ func (r *row) tell(action finding.Action, code, zh, en string, place *[2]float64
 	r.found = append(r.found, finding.Finding{Row: r.feature.Row, File: r.file, Code: code, Action: action, ZH: zh, EN: en, Place: place})
 }
 
-func (r *row) examine() (_ geom.T, span float32, ok bool) {
+// examine gives the geometry as it is stored and, where it was brought to the
+// storage CRS here, its extent.
+func (r *row) examine() (_ geom.T, e [4]float64, ok bool) {
 	lost := false
 	for _, fault := range r.feature.Faults {
 		action := finding.Noted
@@ -318,19 +331,19 @@ func (r *row) examine() (_ geom.T, span float32, ok bool) {
 		r.found[len(r.found)-1].Field = fault.Field
 	}
 	if lost {
-		return nil, 0, false
+		return nil, e, false
 	}
 	given := r.feature.Geom
 	if given == nil || given.Empty() {
 		r.tell(finding.Refused, "geometry-missing", "该行没有几何", "the row has no geometry", nil)
-		return nil, 0, false
+		return nil, e, false
 	}
 	g, fits := fit(given, r.plan.geometry)
 	if !fits {
 		r.tell(finding.Refused, "geometry-type",
 			fmt.Sprintf("几何类型 %s 与图层类型 %s 不符", typeName(given), r.plan.geometry),
 			fmt.Sprintf("the geometry is a %s in a layer of %s", typeName(given), r.plan.geometry), nil)
-		return nil, 0, false
+		return nil, e, false
 	}
 	g, changed := layer.Layout(g, r.plan.z)
 	if changed {
@@ -349,18 +362,18 @@ func (r *row) examine() (_ geom.T, span float32, ok bool) {
 	if !r.inGo {
 		if !finite(stored) {
 			r.tell(finding.Refused, "coordinates-not-finite", "坐标含 NaN 或无穷大", "a coordinate is NaN or infinite", nil)
-			return nil, 0, false
+			return nil, e, false
 		}
-		return g, 0, true
+		return g, e, true
 	}
-	e := extent(g)
+	e = extent(g)
 	box := r.plan.box
 	if !box.Contains(e[0], e[1]) || !box.Contains(e[2], e[3]) {
 		zh, en := outside(stored, e, box)
 		r.tell(finding.Refused, "outside-box", zh, en, placeOf(e))
-		return nil, 0, false
+		return nil, e, false
 	}
-	return g, float32(math.Max(e[2]-e[0], e[3]-e[1])), true
+	return g, e, true
 }
 
 func outside(stored, e [4]float64, box catalog.Bounds) (zh, en string) {

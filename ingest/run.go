@@ -355,7 +355,7 @@ func (l *loader) contrast(ctx context.Context, tx pgx.Tx, id int64, table string
 				return nil, err
 			}
 		}
-		if c.statistics, c.extent, err = measure(ctx, tx, table, p.geometry, p.settings.named["class"]); err != nil {
+		if c.statistics, c.extent, err = l.measure(ctx, tx, table); err != nil {
 			return nil, err
 		}
 		c.rows = c.statistics.Rows
