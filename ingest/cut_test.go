@@ -48,7 +48,7 @@ func (b bundle) whole(release, rows string) {
 		b.Errorf("the release, its rows and the number of releases are %q, want %q", got, want)
 	}
 	got = b.rows(`SELECT tablename FROM pg_tables WHERE schemaname = 'content'
-		AND 'content.' || regexp_replace(tablename, '_h$', '') NOT IN (SELECT relation FROM changde.releases WHERE relation IS NOT NULL)`)
+		AND 'content.' || regexp_replace(tablename, '_[hc]$', '') NOT IN (SELECT relation FROM changde.releases WHERE relation IS NOT NULL)`)
 	if got != "" {
 		b.Errorf("tables without a release: %s", got)
 	}

@@ -502,7 +502,7 @@ func (r *ruins) leftovers() {
 	r.Helper()
 	if got := r.query(`SELECT coalesce(string_agg(schemaname || '.' || tablename, ' '), '') FROM pg_tables
 		WHERE schemaname = 'difference' AND tablename NOT IN (SELECT 'd' || id FROM changde.deliveries WHERE state = 'released') OR schemaname = 'content'
-		AND 'content.' || regexp_replace(tablename, '_h$', '') NOT IN (SELECT relation FROM changde.releases WHERE relation IS NOT NULL)`); got != "" {
+		AND 'content.' || regexp_replace(tablename, '_[hc]$', '') NOT IN (SELECT relation FROM changde.releases WHERE relation IS NOT NULL)`); got != "" {
 		r.Errorf("tables without a release: %s", got)
 	}
 	if got := r.query(`SELECT count(*)::text FROM changde.deliveries WHERE state NOT IN ('released', 'receiving')`); got != "0" {

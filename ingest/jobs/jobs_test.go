@@ -276,7 +276,7 @@ func TestKilledWorkers(t *testing.T) {
 	}
 	var orphans int
 	err := s.pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_tables WHERE schemaname = 'content'
-		AND 'content.' || regexp_replace(tablename, '_h$', '') NOT IN (SELECT relation FROM changde.releases WHERE relation IS NOT NULL)`).Scan(&orphans)
+		AND 'content.' || regexp_replace(tablename, '_[hc]$', '') NOT IN (SELECT relation FROM changde.releases WHERE relation IS NOT NULL)`).Scan(&orphans)
 	if err != nil || orphans != 0 {
 		t.Errorf("%d tables without a release, %v", orphans, err)
 	}
