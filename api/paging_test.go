@@ -154,11 +154,11 @@ func TestPagesAreOfOneRelease(t *testing.T) {
 		t.Errorf("a mark of release 1 with release=2: status %d: %s", a.status, a.body)
 	}
 
-	number, err := w.ingester.Rollback(t.Context(), "wells", 1, ingest.Decider{Note: "误发", Admin: true})
+	restored, err := w.ingester.Rollback(t.Context(), "wells", 1, ingest.Decider{Note: "误发", Admin: true})
 	check(t, err)
 	check(t, w.catalog.Reload(t.Context()))
-	if back := w.page(t, water, target); number != 3 || back.release != 3 || back.matched != float64(wellCount) {
-		t.Errorf("after the rollback (%d): %+v", number, back)
+	if back := w.page(t, water, target); restored.Release != 3 || back.release != 3 || back.matched != float64(wellCount) {
+		t.Errorf("after the rollback (%d): %+v", restored.Release, back)
 	}
 	for release, want := range map[int]float64{1: wellCount, 2: 20, 3: wellCount} {
 		if p := w.page(t, water, fmt.Sprintf("%s&release=%d", target, release)); p.matched != want || p.release != release {

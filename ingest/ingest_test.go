@@ -304,8 +304,8 @@ func TestRollbackAndRetention(t *testing.T) {
 	for n := 1; n <= 3; n++ {
 		b.deliver(ingest.Request{Files: []string{points(t, n)}, Dataset: "p"})
 	}
-	if n, err := b.Rollback(t.Context(), "p", 0, ingest.Decider{Note: "常政发〔2012〕1号"}); err != nil || n != 4 {
-		t.Fatalf("rollback: release %d, %v", n, err)
+	if got, err := b.Rollback(t.Context(), "p", 0, ingest.Decider{Note: "常政发〔2012〕1号"}); err != nil || got.Release != 4 || got.Cleared != nil {
+		t.Fatalf("rollback: %+v, %v", got, err)
 	}
 	if got := count(); got != "2" {
 		t.Errorf("after rollback %s rows, want 2", got)
@@ -337,6 +337,31 @@ func TestRollbackAndRetention(t *testing.T) {
 	if got := b.rows(`SELECT release, revision FROM changde.datasets WHERE id = 'p'`); got != "9 9" {
 		t.Errorf("release and revision %s, want 9 9", got)
 	}
+}
+
+// A release that lacks the fields which the settings name takes the settings with
+// it: the dataset can be described and delivered as before.
+func TestRollbackClearsSettings(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.deliver(ingest.Request{Files: []string{points(t, 2)}, Dataset: "p"})
+	other := file(t, "o.geojson", `{"type":"FeatureCollection","features":[`+strings.ReplaceAll(point(1), `"n":`, `"m":1,"n":`)+`]}`)
+	b.deliver(ingest.Request{Files: []string{other}, Dataset: "p", Settings: ingest.Settings{Label: "m", Class: "n", BusinessKey: "m", TitleZH: "点"}})
+	got, err := b.Rollback(t.Context(), "p", 1, ingest.Decider{})
+	want := ingest.Restored{Release: 3, Cleared: []ingest.Cleared{{Setting: "business-key", Field: "m"}, {Setting: "label", Field: "m"}}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("the rollback, %v (-want +got):\n%s", err, diff)
+	}
+	if got := b.rows(`SELECT business_key IS NULL, label IS NULL, class, title_zh FROM changde.datasets WHERE id = 'p'`); got != "true true n 点" {
+		t.Errorf("the settings are %s", got)
+	}
+	if got := b.rows(`SELECT detail->'cleared'->1->>'setting' FROM changde.audit WHERE action = 'rollback'`); got != "label" {
+		t.Errorf("the audit says %q", got)
+	}
+	if err := b.Describe(t.Context(), "p", ingest.Settings{TitleEN: "points"}); err != nil {
+		t.Errorf("describe after the rollback: %v", err)
+	}
+	b.deliver(ingest.Request{Files: []string{points(t, 3)}, Dataset: "p"})
 }
 
 // Settings take a revision of their own, so that no cache keeps what they change.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,12 +13,26 @@ import (
 	"changde/problem"
 )
 
+// Restored is what a rollback made.
+type Restored struct {
+	Release int
+	Cleared []Cleared // settings that named fields the release does not have
+}
+
+// Cleared is a setting of a dataset that a rollback emptied.
+type Cleared struct {
+	Setting string `json:"setting"` // business-key, label, class or time
+	Field   string `json:"field"`   // what it named
+}
+
 // Rollback makes the content of an earlier release current again, as a release
 // of its own: readers, tiles and counts change together, and a second Rollback
-// undoes the first. Only rows that differ are written. to is the release to
+// undoes the first. Only rows that differ are written. Settings that name a field
+// which the restored release lacks are cleared, and told. to is the release to
 // restore, 0 for the one before the current.
-func (i *Ingester) Rollback(ctx context.Context, dataset string, to int, by Decider) (release int, err error) {
-	err = postgis.Transact(ctx, i.pool, i.pool, func(tx pgx.Tx) error {
+func (i *Ingester) Rollback(ctx context.Context, dataset string, to int, by Decider) (Restored, error) {
+	var out Restored
+	err := postgis.Transact(ctx, i.pool, i.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0"); err != nil {
 			return err
 		}
@@ -28,8 +43,8 @@ func (i *Ingester) Rollback(ctx context.Context, dataset string, to int, by Deci
 		if !exists {
 			return problem.New(problem.NotFound, "dataset-unknown", dataset, "没有这个数据集，或它没有可回退的版本", "no such dataset, or it has no release to roll back")
 		}
-		var revision int64
-		if release, revision, err = next(ctx, tx, dataset); err != nil {
+		release, revision, err := next(ctx, tx, dataset)
+		if err != nil {
 			return err
 		}
 		if to == 0 {
@@ -45,6 +60,9 @@ func (i *Ingester) Rollback(ctx context.Context, dataset string, to int, by Deci
 			return err
 		}
 		if err := v.restore(ctx, tx, target, revision); err != nil {
+			return err
+		}
+		if out.Cleared, err = v.clear(ctx, tx); err != nil {
 			return err
 		}
 		at, err := catalog.Revision{
@@ -63,16 +81,21 @@ func (i *Ingester) Rollback(ctx context.Context, dataset string, to int, by Deci
 		if err := point(ctx, tx, dataset, release, revision, v); err != nil {
 			return err
 		}
-		if err := audit(ctx, tx, by, "rollback", "dataset:"+dataset, map[string]any{"release": release, "restores": to}); err != nil {
+		detail := map[string]any{"release": release, "restores": to}
+		if len(out.Cleared) > 0 {
+			detail["cleared"] = out.Cleared
+		}
+		if err := audit(ctx, tx, by, "rollback", "dataset:"+dataset, detail); err != nil {
 			return err
 		}
+		out.Release = release
 		return i.announce(ctx, tx, dataset, release, revision)
 	})
 	if err != nil {
-		return 0, postgis.Fault(ctx, err, "roll back "+dataset)
+		return Restored{}, postgis.Fault(ctx, err, "roll back "+dataset)
 	}
 	i.retain(ctx, dataset)
-	return release, nil
+	return out, nil
 }
 
 // kept reads a release whose content is still there.
@@ -125,43 +148,30 @@ func (v *staged) restore(ctx context.Context, tx pgx.Tx, target, revision int64)
 	return nil
 }
 
-// retain drops contents beyond the number kept. It is housekeeping: what it
-// cannot do it leaves to the next run.
-func (i *Ingester) retain(ctx context.Context, dataset string) {
-	if i.config.Keep <= 0 {
-		return
-	}
-	err := pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '2s'"); err != nil {
-			return err
-		}
-		rows, err := tx.Query(ctx, `
-			SELECT relation FROM changde.releases WHERE dataset = $1 AND relation IS NOT NULL
-			GROUP BY relation ORDER BY max(release) DESC OFFSET $2`, dataset, i.config.Keep)
-		if err != nil {
-			return err
-		}
-		old, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil {
-			return err
-		}
-		for _, relation := range old {
-			if _, err := tx.Exec(ctx, "UPDATE changde.releases SET relation = NULL WHERE dataset = $1 AND relation = $2", dataset, relation); err != nil {
-				return err
-			}
-			content := relation[len("content."):]
-			drop := new(postgis.SQL).Raw("DROP TABLE ").Ident("content", content).Raw(", ").Ident("content", content+catalog.HistorySuffix).
-				Raw(", ").Ident("content", content+catalog.ChangesSuffix)
-			if _, err := tx.Exec(ctx, drop.String()); err != nil {
-				return err
-			}
-		}
-		if len(old) == 0 {
-			return nil
-		}
-		return notify(ctx, tx, dataset)
-	})
+// clear empties the settings of the dataset that name a field which the content
+// lacks: no delivery and no change of settings would pass with them.
+func (v *staged) clear(ctx context.Context, tx pgx.Tx) ([]Cleared, error) {
+	var named [4]string
+	err := tx.QueryRow(ctx, `SELECT coalesce(business_key, ''), coalesce(label, ''), coalesce(class, ''), coalesce(time_column, '')
+		FROM changde.datasets WHERE id = $1`, v.dataset).Scan(&named[0], &named[1], &named[2], &named[3])
 	if err != nil {
-		i.config.Log.Warn("old contents not dropped", "dataset", dataset, "err", err)
+		return nil, fmt.Errorf("read settings of %s: %w", v.dataset, err)
 	}
+	var out []Cleared
+	var set Settings
+	for n, role := range []struct {
+		name string
+		set  *string
+	}{{"business-key", &set.BusinessKey}, {"label", &set.Label}, {"class", &set.Class}, {"time", &set.TimeColumn}} {
+		field := named[n]
+		if field == "" || slices.ContainsFunc(v.columns, func(c catalog.Column) bool { return c.Name == field }) {
+			continue
+		}
+		*role.set = NoColumn
+		out = append(out, Cleared{role.name, field})
+	}
+	if len(out) == 0 {
+		return nil, nil
+	}
+	return out, describe(ctx, tx, v.dataset, set)
 }

@@ -122,11 +122,14 @@ func (c *releaseRollbackCommand) Run(ctx context.Context, s *settings, out *stre
 		return err
 	}
 	defer done()
-	n, err := i.Rollback(ctx, c.Dataset, c.To, s.decider(c.Document, c.Note))
+	restored, err := i.Rollback(ctx, c.Dataset, c.To, s.decider(c.Document, c.Note))
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out.out, "%s：已回退，当前为第 %d 版 / rolled back, the current release is %d\n", c.Dataset, n, n)
+	fmt.Fprintf(out.out, "%s：已回退，当前为第 %d 版 / rolled back, the current release is %d\n", c.Dataset, restored.Release, restored.Release)
+	for _, x := range restored.Cleared {
+		fmt.Fprintf(out.out, "该版没有字段 %s，设置 %s 已取消 / that release lacks the field %s, the setting %s is cleared\n", x.Field, x.Setting, x.Field, x.Setting)
+	}
 	return nil
 }
 
