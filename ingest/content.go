@@ -109,6 +109,13 @@ func measure(ctx context.Context, tx pgx.Tx, table string, geometry string, clas
 	return out, extent, nil
 }
 
+func countRows(ctx context.Context, tx pgx.Tx, table string) (n int64, err error) {
+	if err := tx.QueryRow(ctx, new(postgis.SQL).Raw("SELECT count(*) FROM ").Ident("content", table).String()).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count rows: %w", err)
+	}
+	return n, nil
+}
+
 // tally counts by class.
 type tally map[string]ClassCount
 

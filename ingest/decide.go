@@ -59,7 +59,7 @@ var waiting = map[Action][]string{
 	Reject:   {StateAwaiting},
 	Withdraw: {StateReceiving, StateReceived, StateInspected, StateAwaiting},
 	Retry:    {StateFailed, StateAwaiting},
-	Cancel:   {StateReceiving, StateReceived, StateInspected, StateLoading},
+	Cancel:   {StateReceiving, StateReceived, StateInspected, StateLoading, StateChecked},
 }
 
 // Request records a decision that a worker will carry out, after checking that
@@ -184,7 +184,9 @@ func (i *Ingester) Carry(ctx context.Context, decision int64, progress func(Prog
 	err = i.carry(ctx, conn, id, decision, action, by, progress)
 	var p *problem.Error
 	if err != nil && (!errors.As(err, &p) || p.Kind == problem.Busy) { // to be tried again
-		return postgis.Fault(ctx, err, fmt.Sprintf("%s delivery %d", action, id))
+		err = postgis.Fault(ctx, err, fmt.Sprintf("%s delivery %d", action, id))
+		i.hold(decision, err)
+		return err
 	}
 	text := ""
 	if p != nil {
@@ -195,6 +197,25 @@ func (i *Ingester) Carry(ctx context.Context, decision int64, progress func(Prog
 		return errors.Join(err, fmt.Errorf("record decision %d: %w", decision, e))
 	}
 	return err
+}
+
+// hold writes why a decision is not carried out yet, for those who wait for it.
+func (i *Ingester) hold(decision int64, cause error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if _, err := i.pool.Exec(ctx, "UPDATE changde.decisions SET error = $2 WHERE id = $1 AND carried_at IS NULL", decision, cleanText(reason(cause))); err != nil {
+		i.config.Log.Warn("the reason why a decision waits is not recorded", "decision", decision, "err", err)
+	}
+}
+
+// reason is what people are told of an error: a problem's own words, and of a fault
+// of the platform no more than that there was one.
+func reason(err error) string {
+	var p *problem.Error
+	if errors.As(err, &p) {
+		return p.Error()
+	}
+	return "平台故障，将再次尝试 / a fault of the platform; it will be tried again"
 }
 
 func (i *Ingester) carry(ctx context.Context, conn *pgxpool.Conn, id, decision int64, action Action, by Decider, progress func(Progress)) error {
@@ -217,7 +238,11 @@ func (i *Ingester) carry(ctx context.Context, conn *pgxpool.Conn, id, decision i
 		if !seen {
 			return errOutdated // compared again after the person looked
 		}
-		if _, err := i.publish(ctx, conn, id, decision, by); err != nil {
+		_, err = i.publish(ctx, conn, id, decision, by)
+		if errors.Is(err, errCancelled) {
+			return cancelled(id)
+		}
+		if err != nil {
 			return err
 		}
 		i.retain(ctx, dataset)

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 	"sync"
 
@@ -84,6 +85,31 @@ func (f *findings) add(row ...finding.Finding) {
 	f.counts[gravest]++
 }
 
+// withdraw takes back what one add was given.
+func (f *findings) withdraw(row ...finding.Finding) {
+	if len(row) == 0 {
+		return
+	}
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	gravest := finding.Noted
+	for _, found := range row {
+		found = graded(found)
+		if found.Action == finding.Refused || found.Action == finding.Repaired && gravest == finding.Noted {
+			gravest = found.Action
+		}
+		f.grades[found.Severity]--
+		f.rules[found.Rule]--
+		if f.codes[found.Code]--; f.codes[found.Code] == 0 {
+			delete(f.codes, found.Code)
+		}
+		if n := slices.Index(f.kept, found); n >= 0 {
+			f.kept = slices.Delete(f.kept, n, n+1)
+		}
+	}
+	f.counts[gravest]--
+}
+
 func (f *findings) count(a finding.Action) int64 {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
@@ -97,10 +123,14 @@ func (f *findings) altered() int64 {
 	return f.counts[finding.Repaired] + f.counts[finding.Refused]
 }
 
-// save writes the findings in the order of rows.
+// save writes the findings in the order of rows, in the place of those that were
+// saved before.
 func (f *findings) save(ctx context.Context, tx pgx.Tx, delivery int64) error {
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
+	if _, err := tx.Exec(ctx, "DELETE FROM changde.findings WHERE delivery = $1", delivery); err != nil {
+		return fmt.Errorf("save findings of delivery %d: %w", delivery, err)
+	}
 	sort.SliceStable(f.kept, func(i, j int) bool { return f.kept[i].Row < f.kept[j].Row })
 	_, err := tx.CopyFrom(ctx, pgx.Identifier{"changde", "findings"},
 		[]string{"delivery", "n", "row_number", "file", "rule", "code", "severity", "action", "field", "reason_zh", "reason_en", "before", "after", "place"},

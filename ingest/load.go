@@ -41,6 +41,7 @@ type loader struct {
 	inGo      bool // the coordinates are converted here; otherwise PostGIS transforms
 	srid      int
 	found     *findings
+	odd       []finding.Finding // what the last comparison found beyond the usual
 	progress  func(Progress)
 	sheets    []sheet
 	gauge     *gauge // of the rows as they were loaded

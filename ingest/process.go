@@ -63,12 +63,10 @@ func (i *Ingester) process(ctx context.Context, conn *pgxpool.Conn, id int64, pr
 	switch {
 	case err == nil, errors.Is(err, ErrBusy):
 		return err
-	case context.Cause(watched.ctx) == errCancelled:
-		return i.end(id, StateWithdrawn, "已取消 / cancelled")
+	case context.Cause(watched.ctx) == errCancelled, errors.Is(err, errCancelled):
+		return i.end(id, StateWithdrawn, cancelled(id).Error())
 	case ctx.Err() != nil:
 		return ctx.Err() // the worker stops; the delivery is begun again elsewhere
-	case errors.Is(err, errWithdrawn):
-		return nil
 	case errors.As(err, &p) && p.Kind != problem.Busy:
 		return i.end(id, StateFailed, err.Error())
 	}
@@ -148,7 +146,7 @@ func (i *Ingester) resume(ctx context.Context, conn *pgxpool.Conn, id int64, p *
 			return err
 		}
 		if tag.RowsAffected() == 0 {
-			return errWithdrawn
+			return errCancelled
 		}
 		return p.recordTransformation(ctx, tx, id)
 	})
@@ -158,7 +156,7 @@ func (i *Ingester) resume(ctx context.Context, conn *pgxpool.Conn, id int64, p *
 func (i *Ingester) end(id int64, state, text string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	_, err := i.pool.Exec(ctx, `UPDATE changde.deliveries SET state = $2, error = coalesce(error, $3), finished_at = now() WHERE id = $1 AND state NOT IN ('released', 'rejected', 'withdrawn')`,
+	_, err := i.pool.Exec(ctx, `UPDATE changde.deliveries SET state = CASE WHEN cancelled THEN 'withdrawn' ELSE $2 END, error = coalesce(error, $3), finished_at = now() WHERE id = $1 AND state NOT IN ('released', 'rejected', 'withdrawn')`,
 		id, state, cleanText(text))
 	if err != nil {
 		return fmt.Errorf("record delivery %d: %w", id, err)
@@ -166,11 +164,13 @@ func (i *Ingester) end(id int64, state, text string) error {
 	return nil
 }
 
-// errWithdrawn ends the attempt at a delivery that was cancelled before it began.
-var errWithdrawn = errors.New("the delivery was cancelled")
-
-// errCancelled is the cause of a context that a person ended.
+// errCancelled ends the attempt at a delivery that a person has cancelled.
 var errCancelled = errors.New("cancelled")
+
+// cancelled answers for a delivery that a person has cancelled.
+func cancelled(id int64) error {
+	return problem.New(problem.Conflict, "delivery-cancelled", fmt.Sprint(id), "交付已被取消，没有发布任何内容", "the delivery was cancelled and nothing was published")
+}
 
 // progressEvery is how often progress is written, and a cancellation noticed.
 const progressEvery = time.Second
@@ -221,16 +221,25 @@ func (i *Ingester) watch(ctx context.Context, id int64, progress func(Progress))
 	return &watch{ctx, report}, func() { cancel(nil) }
 }
 
-// cancel ends a delivery that waits, and tells the worker that is at it.
+// cancel ends a delivery that waits, and tells the worker that is at it. One that
+// has come to its end first is refused: what was released is not cancelled.
 func (i *Ingester) cancel(ctx context.Context, conn *pgxpool.Conn, id int64) error {
-	_, err := conn.Exec(ctx, `UPDATE changde.deliveries SET cancelled = true,
+	tag, err := conn.Exec(ctx, `UPDATE changde.deliveries SET cancelled = true,
 		state = CASE WHEN state IN ('receiving', 'received', 'inspected') THEN 'withdrawn' ELSE state END,
 		finished_at = CASE WHEN state IN ('receiving', 'received', 'inspected') THEN now() ELSE finished_at END
-		WHERE id = $1`, id)
+		WHERE id = $1 AND state IN ('receiving', 'received', 'inspected', 'loading', 'checked')`, id)
 	if err != nil {
 		return fmt.Errorf("cancel delivery %d: %w", id, err)
 	}
-	return nil
+	if tag.RowsAffected() > 0 {
+		return nil
+	}
+	var state string
+	if err := conn.QueryRow(ctx, "SELECT state FROM changde.deliveries WHERE id = $1", id).Scan(&state); err != nil {
+		return fmt.Errorf("cancel delivery %d: %w", id, err)
+	}
+	return problem.New(problem.Conflict, "delivery-finished", fmt.Sprint(id),
+		fmt.Sprintf("取消之前交付已处理完毕（%s），没有取消", state), fmt.Sprintf("the delivery was %s before it could be cancelled; it is not cancelled", state))
 }
 
 // again processes a delivery once more, from its files.
@@ -257,8 +266,11 @@ func (i *Ingester) Recover(ctx context.Context) error {
 	if i.config.Enqueue == nil {
 		return nil
 	}
+	if _, err := i.pool.Exec(ctx, lostWith+giveUpSQL, lockClass); err != nil {
+		return fmt.Errorf("give up old decisions: %w", err)
+	}
 	return pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, lostSQL, lockClass)
+		rows, err := tx.Query(ctx, lostWith+lostSQL, lockClass)
 		if err != nil {
 			return fmt.Errorf("find lost jobs: %w", err)
 		}
@@ -275,27 +287,38 @@ func (i *Ingester) Recover(ctx context.Context) error {
 	})
 }
 
-// lostSQL finds the deliveries and decisions whose job no worker will take: none
+// lostWith finds the deliveries and decisions whose job no worker will take: none
 // waits, and none that was taken holds the delivery's lock. A worker has five
 // seconds to take it.
-const lostSQL = `
+const lostWith = `
 WITH open AS (
-	SELECT v.id AS delivery, 0::bigint AS decision FROM changde.deliveries v WHERE v.state = 'received' AND v.depot
+	SELECT v.id AS delivery, 0::bigint AS decision, false AS old FROM changde.deliveries v WHERE v.state = 'received' AND v.depot
 	UNION ALL
-	SELECT c.delivery, c.id FROM changde.decisions c WHERE c.carried_at IS NULL AND c.decided_at BETWEEN now() - interval '1 day' AND now() - interval '5 seconds'
-)
-SELECT CASE WHEN decision = 0 THEN delivery ELSE 0 END, 0, decision, NULL::jsonb FROM open o
-WHERE NOT EXISTS (
-	SELECT FROM jobs.river_job j
-	WHERE (j.kind = 'delivery' AND o.decision = 0 AND (j.args->>'delivery')::bigint = o.delivery
-	       OR j.kind = 'decision' AND o.decision > 0 AND (j.args->>'decision')::bigint = o.decision)
-	AND (j.state IN ('available', 'pending', 'scheduled', 'retryable') OR j.state = 'running' AND j.attempted_at > now() - interval '5 seconds')
-)
-AND NOT EXISTS (
-	SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-	AND l.classid = $1 AND l.objid = o.delivery AND l.granted
-)
-ORDER BY 1, 3 LIMIT 100`
+	SELECT c.delivery, c.id, c.decided_at < now() - interval '1 day' FROM changde.decisions c WHERE c.carried_at IS NULL AND c.decided_at < now() - interval '5 seconds'
+), lost AS (
+	SELECT * FROM open o
+	WHERE NOT EXISTS (
+		SELECT FROM jobs.river_job j
+		WHERE (j.kind = 'delivery' AND o.decision = 0 AND (j.args->>'delivery')::bigint = o.delivery
+		       OR j.kind = 'decision' AND o.decision > 0 AND (j.args->>'decision')::bigint = o.decision)
+		AND (j.state IN ('available', 'pending', 'scheduled', 'retryable') OR j.state = 'running' AND j.attempted_at > now() - interval '5 seconds')
+	)
+	AND NOT EXISTS (
+		SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+		AND l.classid = $1 AND l.objid = o.delivery AND l.granted
+	)
+)`
+
+// lostSQL reads what is to be given to the workers again.
+const lostSQL = `
+SELECT CASE WHEN decision = 0 THEN delivery ELSE 0 END, 0, decision, NULL::jsonb FROM lost WHERE NOT old ORDER BY 1, 3 LIMIT 100`
+
+// giveUpSQL ends decisions that were tried for a day: whoever decided reads why
+// nothing came of it, and may decide again.
+const giveUpSQL = `
+UPDATE changde.decisions c SET carried_at = now(),
+	error = '一天内未能执行，已放弃，请重新决定 / not carried out within a day and given up; decide again' || coalesce(': ' || c.error, '')
+FROM lost l WHERE l.old AND c.id = l.decision AND c.carried_at IS NULL`
 
 // GiveUp records that a delivery was tried too often.
 func (i *Ingester) GiveUp(id int64, cause error) error {

@@ -47,10 +47,15 @@ func (i *Ingester) checked(ctx context.Context, tx pgx.Tx, id int64, c *content,
 	return nil
 }
 
-// await leaves a checked delivery to the person who decides.
+// await leaves a checked delivery to the person who decides, unless somebody has
+// cancelled it.
 func (i *Ingester) await(ctx context.Context, conn *pgxpool.Conn, id int64) error {
-	if _, err := conn.Exec(ctx, "UPDATE changde.deliveries SET state = 'awaiting' WHERE id = $1 AND state = 'checked'", id); err != nil {
+	tag, err := conn.Exec(ctx, "UPDATE changde.deliveries SET state = 'awaiting' WHERE id = $1 AND state = 'checked' AND NOT cancelled", id)
+	if err != nil {
 		return fmt.Errorf("leave delivery %d to be decided: %w", id, err)
+	}
+	if tag.RowsAffected() == 0 {
+		return errCancelled
 	}
 	return nil
 }
@@ -77,15 +82,19 @@ func readStaged(ctx context.Context, tx pgx.Tx, id int64) (*staged, error) {
 	v := staged{id: id}
 	var columns, request, difference []byte
 	var extent []float64
-	err := tx.QueryRow(ctx, `SELECT dataset, relation, geometry_type, columns, published, extent, mode, request, difference, coalesce(statistics, '{}'), base_revision, base_relation,
+	var withdrawn bool
+	err := tx.QueryRow(ctx, `SELECT cancelled, dataset, relation, geometry_type, columns, published, extent, mode, request, difference, coalesce(statistics, '{}'), base_revision, base_relation,
 		dataset_revision IS DISTINCT FROM (SELECT revision FROM changde.datasets d WHERE d.id = deliveries.dataset)
-		FROM changde.deliveries WHERE id = $1 AND state IN ('checked', 'awaiting') AND NOT cancelled FOR UPDATE`, id).
-		Scan(&v.dataset, &v.relation, &v.geometry, &columns, &v.rows, &extent, &v.mode, &request, &difference, &v.statistics, &v.baseRevision, &v.baseRelation, &v.resettled)
+		FROM changde.deliveries WHERE id = $1 AND state IN ('checked', 'awaiting') FOR UPDATE`, id).
+		Scan(&withdrawn, &v.dataset, &v.relation, &v.geometry, &columns, &v.rows, &extent, &v.mode, &request, &difference, &v.statistics, &v.baseRevision, &v.baseRelation, &v.resettled)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, problem.New(problem.Conflict, "delivery-not-waiting", fmt.Sprint(id), "交付不在待发布状态，可能刚被他人处理", "the delivery is not waiting to be released; somebody may just have decided it")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read staged delivery %d: %w", id, err)
+	}
+	if withdrawn {
+		return nil, errCancelled
 	}
 	if v.columns, err = catalog.DecodeColumns(columns); err != nil {
 		return nil, err

@@ -125,11 +125,21 @@ func (i *Ingester) Run(ctx context.Context, p *Plan, progress func(Progress)) (_
 		return nil, err
 	}
 	defer unlock(conn, id)
-	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock($1::int, hashtext($2))", datasetClass, p.Dataset); err != nil {
-		return nil, fmt.Errorf("wait for the dataset's other delivery: %w", err)
+	watched, done := i.watch(ctx, id, progress)
+	defer done()
+	if _, err := conn.Exec(watched.ctx, "SELECT pg_advisory_lock($1::int, hashtext($2))", datasetClass, p.Dataset); err != nil {
+		if context.Cause(watched.ctx) == errCancelled {
+			err = cancelled(id)
+		}
+		err = fmt.Errorf("wait for the dataset's other delivery: %w", err)
+		return nil, errors.Join(err, i.end(id, StateFailed, err.Error()))
 	}
 	defer unlockDataset(conn, p.Dataset)
-	return i.execute(ctx, conn, p, id, table, progress, false)
+	report, err := i.execute(watched.ctx, conn, p, id, table, watched.report, false)
+	if errors.Is(err, errCancelled) {
+		err = cancelled(id)
+	}
+	return report, err
 }
 
 // execute loads, checks, compares and publishes a delivery whose lock conn holds.
@@ -159,6 +169,11 @@ func (i *Ingester) execute(ctx context.Context, conn *pgxpool.Conn, p *Plan, id 
 	}
 	err = postgis.Fault(ctx, i.space(err), fmt.Sprintf("delivery %d", id))
 	switch {
+	case errors.Is(err, errCancelled):
+		report.State, report.Error = StateWithdrawn, cancelled(id).Error()
+		if e := i.fail(conn, id, table, found, report); e != nil {
+			err = errors.Join(err, e)
+		}
 	case again && (problem.Is(err, problem.Busy) || err != nil && ctx.Err() != nil && context.Cause(ctx) != errCancelled):
 		report.State, report.Error = StateReceived, err.Error()
 		i.postpone(id, err)
@@ -314,7 +329,9 @@ func (i *Ingester) stage(ctx context.Context, conn *pgxpool.Conn, l *loader, id 
 	})
 }
 
-// recompare compares a staged delivery with the release that came meanwhile.
+// recompare compares a staged delivery with the release that came meanwhile. What
+// the comparison before found beyond the usual gives way to what this one finds;
+// rows that were refused stay out.
 func (i *Ingester) recompare(ctx context.Context, conn *pgxpool.Conn, l *loader, id int64, table string, report *Report) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 		q := new(postgis.SQL).Raw("SET LOCAL statement_timeout = 0; DROP TABLE IF EXISTS ").Ident("difference", fmt.Sprintf("d%d", id))
@@ -323,6 +340,10 @@ func (i *Ingester) recompare(ctx context.Context, conn *pgxpool.Conn, l *loader,
 		}
 		c, err := l.contrast(ctx, tx, id, table, report)
 		if err != nil {
+			return err
+		}
+		report.count(l.found)
+		if err := l.found.save(ctx, tx, id); err != nil {
 			return err
 		}
 		return i.checked(ctx, tx, id, c, report)
@@ -361,6 +382,8 @@ func (l *loader) contrast(ctx context.Context, tx pgx.Tx, id int64, table string
 		c.rows = c.statistics.Rows
 	}
 	report.Published, report.Difference, report.Confirm = c.rows, d, false
+	l.found.withdraw(l.odd...)
+	l.odd = nil
 	if c.rows == 0 {
 		return nil, l.empty()
 	}
@@ -375,21 +398,15 @@ func (l *loader) contrast(ctx context.Context, tx pgx.Tx, id int64, table string
 		return nil, l.empty()
 	}
 	d.summarise()
-	if odd := append(d.sanity(), c.base.lost(p.columns)...); len(odd) > 0 {
+	if l.odd = append(d.sanity(), c.base.lost(p.columns)...); len(l.odd) > 0 {
 		report.Confirm = true
-		l.found.add(odd...)
+		l.found.add(l.odd...)
 	}
 	return c, nil
 }
 
-func countRows(ctx context.Context, tx pgx.Tx, table string) (n int64, err error) {
-	if err := tx.QueryRow(ctx, new(postgis.SQL).Raw("SELECT count(*) FROM ").Ident("content", table).String()).Scan(&n); err != nil {
-		return 0, fmt.Errorf("count rows: %w", err)
-	}
-	return n, nil
-}
-
 func (r *Report) count(found *findings) {
+	r.Codes = found.codes
 	r.Repaired, r.Refused, r.Noted = found.count(finding.Repaired), found.count(finding.Refused), found.count(finding.Noted)
 	for n := range r.Rules {
 		// The loader and the comparison have applied these.
@@ -401,7 +418,7 @@ func (r *Report) count(found *findings) {
 	r.Blocking, r.Errors, r.Warnings = found.grades[finding.Block], found.grades[finding.Error], found.grades[finding.Warn]
 }
 
-// fail records why a delivery failed, with the findings made until then, and
+// fail records why a delivery failed or was cancelled, with the findings made until then, and
 // removes what a run that was staged but not published left.
 func (i *Ingester) fail(conn *pgxpool.Conn, id int64, table string, found *findings, report *Report) error {
 	// The run's own context may be what ended it.
@@ -424,9 +441,6 @@ func (i *Ingester) fail(conn *pgxpool.Conn, id int64, table string, found *findi
 		if err := dropStaged(ctx, tx, id, table); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, "DELETE FROM changde.findings WHERE delivery = $1", id); err != nil {
-			return err
-		}
 		if err := found.save(ctx, tx, id); err != nil {
 			return err
 		}
@@ -434,7 +448,7 @@ func (i *Ingester) fail(conn *pgxpool.Conn, id int64, table string, found *findi
 		if err != nil {
 			return fmt.Errorf("encode rules: %w", err)
 		}
-		_, err = tx.Exec(ctx, `UPDATE changde.deliveries SET state = 'failed', error = $2, rows_read = $3, published = 0,
+		_, err = tx.Exec(ctx, `UPDATE changde.deliveries SET state = CASE WHEN cancelled THEN 'withdrawn' ELSE 'failed' END, error = $2, rows_read = $3, published = 0,
 			repaired = $4, refused = $5, noted = $6, blocking = $7, errors = $8, warnings = $9, codes = $10, rules = $11, finished_at = now() WHERE id = $1`,
 			id, cleanText(report.Error), report.Read, report.Repaired, report.Refused, report.Noted,
 			report.Blocking, report.Errors, report.Warnings, found.codes, rules)
@@ -476,7 +490,7 @@ func (i *Ingester) Sweep(ctx context.Context) error {
 			// Released meanwhile: nothing to do. The state is read again under the lock.
 			// A delivery whose files are in the depot is begun again.
 			again := d.Depot && i.config.Enqueue != nil
-			tag, err := tx.Exec(ctx, `UPDATE changde.deliveries SET state = CASE WHEN $3 THEN 'received' ELSE 'failed' END,
+			tag, err := tx.Exec(ctx, `UPDATE changde.deliveries SET state = CASE WHEN $3 THEN 'received' WHEN cancelled THEN 'withdrawn' ELSE 'failed' END,
 				error = CASE WHEN $3 THEN NULL ELSE $2 END, finished_at = CASE WHEN $3 THEN NULL ELSE now() END
 				WHERE id = $1 AND state IN ('loading', 'staged', 'checked')`, d.ID,
 				"处理进程中断，未发布任何内容；请重新交付 / the process died and nothing was published; deliver again", again)
