@@ -343,6 +343,11 @@ func (s *Server) changedDataset(r *request) (*catalog.Dataset, error) {
 	if _, seen := r.view.Dataset(d.Dataset); !seen && d.Difference != nil && !reading(r.principal).Admin && r.principal.Organisation != d.Owner {
 		return nil, ingest.ErrNoDelivery
 	}
+	if d.Difference != nil && d.Difference.Dropped {
+		return nil, problem.New(problem.NotFound, "difference-dropped", strconv.FormatInt(id, 10),
+			"该交付的变化清单已不再保留：它没有发布，或其后已发布多版；两版之间的差异见 /datasets/"+d.Dataset+"/differences",
+			"the list of what this delivery changes is no longer kept: it was not released, or many releases came after it; /datasets/"+d.Dataset+"/differences compares any two releases")
+	}
 	if d.Difference == nil || !d.Difference.Listed || d.State == ingest.StateRejected || d.State == ingest.StateWithdrawn || d.State == ingest.StateFailed {
 		return nil, problem.New(problem.NotFound, "difference-not-listed", strconv.FormatInt(id, 10),
 			"该交付没有逐个列出的变化：它是第一版、变化过多，或未进入比对", "the delivery has no list of changes: it is the first release, changes too much, or was not compared")

@@ -181,6 +181,11 @@ func TestDeliverByHTTP(t *testing.T) {
 	if a := w.get(t, water, fmt.Sprintf("/deliveries/%d/changes/tiles/WebMercatorQuad/8/106/207", id)); a.status != 200 || len(a.body) == 0 {
 		t.Errorf("what the delivery changes, as a tile: %d, %d bytes", a.status, len(a.body))
 	}
+	_, err := w.pool.Exec(t.Context(), `UPDATE changde.deliveries SET difference = difference || '{"listed": false, "dropped": true}' WHERE id = $1`, id)
+	check(t, err)
+	if a := w.get(t, water, fmt.Sprintf("/deliveries/%d/changes", id)); a.status != 404 || !strings.HasSuffix(a.text(t, "type"), "/difference-dropped") || !strings.Contains(a.text(t, "detail"), "/datasets/canals/differences") {
+		t.Errorf("a list that is dropped: %d %s", a.status, a.body)
+	}
 	if a := decide(water, "reject"); a.status != http.StatusAccepted {
 		t.Errorf("reject: %d %s", a.status, a.body)
 	}

@@ -32,9 +32,11 @@ type Difference struct {
 	// replaced as a whole.
 	InPlace bool `json:"inPlace"`
 	// Listed tells that the changed features can be listed and mapped one by one.
-	Listed bool   `json:"listed"`
-	ZH     string `json:"zh"` // one sentence for whoever decides
-	EN     string `json:"en"`
+	Listed bool `json:"listed"`
+	// Dropped tells that they could be listed and the list is no longer kept.
+	Dropped bool   `json:"dropped,omitempty"`
+	ZH      string `json:"zh"` // one sentence for whoever decides
+	EN      string `json:"en"`
 }
 
 // FieldChange is how many rows have another value in a field.

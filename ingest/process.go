@@ -260,6 +260,9 @@ func (i *Ingester) Recover(ctx context.Context) error {
 	if err := i.Sweep(ctx); err != nil {
 		return err
 	}
+	if err := i.dropSpent(ctx); err != nil {
+		i.config.Log.Warn("differences of old deliveries not dropped", "err", err)
+	}
 	if err := i.expire(ctx); err != nil {
 		i.config.Log.Warn("files of old deliveries not removed", "err", err)
 	}

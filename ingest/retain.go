@@ -2,6 +2,8 @@ package ingest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -9,12 +11,18 @@ import (
 	"changde/postgis"
 )
 
-// retain drops contents beyond the number kept. It is housekeeping: what it
-// cannot do it leaves to the next run.
+// retain drops contents beyond the number kept, and lists of changes that are no
+// longer kept. It is housekeeping: what it cannot do it leaves to the next run.
 func (i *Ingester) retain(ctx context.Context, dataset string) {
-	if i.config.Keep <= 0 {
-		return
+	if i.config.Keep > 0 {
+		i.dropContents(ctx, dataset)
 	}
+	if err := i.dropSpent(ctx); err != nil {
+		i.config.Log.Warn("differences of old deliveries not dropped", "err", err)
+	}
+}
+
+func (i *Ingester) dropContents(ctx context.Context, dataset string) {
 	err := pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '2s'"); err != nil {
 			return err
@@ -48,4 +56,61 @@ func (i *Ingester) retain(ctx context.Context, dataset string) {
 	if err != nil {
 		i.config.Log.Warn("old contents not dropped", "dataset", dataset, "err", err)
 	}
+}
+
+// keepDifferences is how many of a dataset's released deliveries keep the list of
+// what they changed, feature by feature. What two releases differ in is found from
+// their rows and needs no list.
+const keepDifferences = 20
+
+// spentSQL finds deliveries that are over and whose list of changes, or staged
+// rows, are still there: those that were not released, and those whose release is
+// not among the last, or has no content any more.
+const spentSQL = `
+SELECT v.id, v.state <> 'released'
+FROM changde.deliveries v
+WHERE v.state IN ('released', 'rejected', 'withdrawn', 'failed')
+AND (to_regclass('difference.d' || v.id) IS NOT NULL OR v.state <> 'released' AND to_regclass('content.' || v.dataset || '_d' || v.id) IS NOT NULL)
+AND (v.state <> 'released' OR NOT EXISTS (
+	SELECT FROM changde.releases r WHERE r.delivery = v.id AND r.restores IS NULL AND r.relation IS NOT NULL
+	AND (SELECT count(*) FROM changde.releases o WHERE o.dataset = r.dataset AND o.restores IS NULL AND o.release > r.release) < $1))
+ORDER BY v.id LIMIT 100`
+
+// dropSpent drops the lists of changes that nobody will ask for, and what deliveries
+// that came to nothing had staged. What is in use is left to the next run.
+func (i *Ingester) dropSpent(ctx context.Context) error {
+	rows, err := i.pool.Query(ctx, spentSQL, keepDifferences)
+	if err != nil {
+		return fmt.Errorf("find differences to drop: %w", err)
+	}
+	type spent struct {
+		ID     int64
+		Staged bool
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[spent])
+	if err != nil {
+		return fmt.Errorf("find differences to drop: %w", err)
+	}
+	for _, v := range list {
+		err := pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '2s'"); err != nil {
+				return err
+			}
+			// Begun again meanwhile, the delivery has a use for its tables.
+			var relation string
+			err := tx.QueryRow(ctx, `UPDATE changde.deliveries SET difference = difference || '{"listed": false, "dropped": true}'
+				WHERE id = $1 AND state IN ('released', 'rejected', 'withdrawn', 'failed') RETURNING CASE WHEN $2 THEN dataset || '_d' || id ELSE '' END`, v.ID, v.Staged).Scan(&relation)
+			if errors.Is(err, pgx.ErrNoRows) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("look at delivery %d: %w", v.ID, err)
+			}
+			return dropStaged(ctx, tx, v.ID, relation)
+		})
+		if err != nil {
+			i.config.Log.Warn("difference not dropped", "delivery", v.ID, "err", err)
+		}
+	}
+	return nil
 }
