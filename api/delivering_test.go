@@ -294,7 +294,7 @@ func TestVersionsOverHTTP(t *testing.T) {
 	if d["added"] != 1.0 || d["removed"] != 1.0 || d["changed"] != 1.0 || d["unchanged"] != float64(wellCount-2) {
 		t.Errorf("difference: %s", a.body)
 	}
-	if list := a.json(t)["features"].([]any); len(list) != 3 {
+	if list := a.json(t)["features"].([]any); len(list) != 3 || !strings.Contains(string(a.body), `{"kind":"removed","fid":9,"key":"W00009"}`) {
 		t.Errorf("differing features: %s", a.body)
 	}
 }

@@ -3,8 +3,12 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"changde/catalog"
 
 	"changde/ingest"
 )
@@ -95,4 +99,42 @@ func TestEditBetweenReleases(t *testing.T) {
 	if a := w.get(t, water, "/collections/wells/items/3/history"); len(a.json(t)["versions"].([]any)) < 1 {
 		t.Errorf("history after the delivery: %s", a.body)
 	}
+}
+
+// Without a business key a feature is known by its fid within one content, and by
+// what it is where a delivery brings the edit again: an edit is a change, no coming
+// and going.
+func TestEditsWithoutAKeyAreChanges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	yes := true
+	file := func(text string) string {
+		path := filepath.Join(t.TempDir(), "ditches.geojson")
+		check(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	w.deliver(t, ingest.Request{Files: []string{file(lines(20, 1))}, Dataset: "ditches", Sender: water, Settings: ingest.Settings{Owner: water, Sharing: catalog.Internal, Editable: &yes}})
+	edited := `{"type":"Feature","properties":{"编号":"L3","名称":"改名"},"geometry":{"type":"LineString","coordinates":[[111.5,29.002],[111.6,29.002]]}}`
+	if a := w.do(t, http.MethodPut, water, "/collections/ditches/items/3", strings.NewReader(edited), header{"Content-Type": "application/geo+json"}); a.status != 200 {
+		t.Fatalf("replace: %d %s", a.status, a.body)
+	}
+	check(t, w.catalog.Reload(t.Context()))
+	// The bureau's next file has the edit and two lines more.
+	text := strings.Replace(lines(22, 1), `"名称":"渠2"`, `"名称":"改名"`, 1)
+	report := w.deliver(t, ingest.Request{Files: []string{file(text)}, Dataset: "ditches", Sender: water})
+	if d := report.Difference; d.Added != 2 || d.Removed != 0 || d.Changed != 0 || d.Unchanged != 20 {
+		t.Errorf("the delivery brings the edit again: %+v", d)
+	}
+	difference := func(query, added, removed, changed string) {
+		t.Helper()
+		a := w.get(t, water, "/datasets/ditches/differences?"+query)
+		d := a.json(t)["difference"].(map[string]any)
+		if got := fmt.Sprint(d["added"], d["removed"], d["changed"]); got != fmt.Sprint(added, " ", removed, " ", changed) {
+			t.Errorf("differences?%s are %s: %s", query, got, a.body)
+		}
+	}
+	difference("from=1&to=2", "2", "0", "1")
+	// The one after it is the file of before: the row is new, and the same as it was.
+	w.deliver(t, ingest.Request{Files: []string{file(lines(20, 1))}, Dataset: "ditches", Sender: water})
+	difference("from=1&to=3", "0", "0", "0")
 }

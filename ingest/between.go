@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -15,9 +16,9 @@ const maxListedNow = 1000
 
 // ChangedFeature is one feature of a difference.
 type ChangedFeature struct {
-	Kind   string   `json:"kind"` // added, removed, changed
-	FID    int64    `json:"fid"`  // in the later release; of a removed one in the earlier
-	Key    string   `json:"key,omitempty"`
+	Kind   string   `json:"kind"`             // added, removed, changed
+	FID    int64    `json:"fid"`              // in the later release; of a removed one in the earlier
+	Key    string   `json:"key,omitempty"`    // the business key, of a removed one too
 	Fields []string `json:"fields,omitempty"` // changed fields
 	Moved  bool     `json:"moved,omitempty"`  // the geometry changed
 }
@@ -53,19 +54,29 @@ func (i *Ingester) Between(ctx context.Context, d *catalog.Dataset, from, to *ca
 		if err := s.match(ctx, tx); err != nil {
 			return err
 		}
+		if err := s.leaveTwins(ctx, tx); err != nil {
+			return err
+		}
 		if err := s.describe(ctx, tx); err != nil {
 			return err
 		}
 		if err := s.count(ctx, tx, out); err != nil {
 			return err
 		}
-		q := new(postgis.SQL).Raw("SELECT kind, coalesce(b, a), ")
-		if _, ok := to.Column(d.BusinessKey); ok && d.BusinessKey != "" {
-			q.Raw("coalesce((SELECT t.").Ident(d.BusinessKey).Raw("::text FROM ").Add(s.b).Raw(" t WHERE t.fid = c.b), '')")
-		} else {
-			q.Raw("''")
+		if err := out.weigh(ctx, tx, d.ID); err != nil {
+			return err
 		}
-		q.Raw(", coalesce(fields, '{}'), kind = 'changed' AND moved FROM changes c ORDER BY coalesce(b, a), kind LIMIT ").Int(maxListedNow)
+		q := new(postgis.SQL).Raw("SELECT kind, coalesce(b, a), coalesce(")
+		for _, side := range []struct {
+			release *catalog.Release
+			rows    *postgis.SQL
+			fid     string
+		}{{to, s.b, "b"}, {from, s.a, "a"}} {
+			if _, ok := side.release.Column(d.BusinessKey); ok && d.BusinessKey != "" {
+				q.Raw("(SELECT t.").Ident(d.BusinessKey).Raw("::text FROM ").Add(side.rows).Raw(" t WHERE t.fid = c.").Ident(side.fid).Raw("), ")
+			}
+		}
+		q.Raw("''), coalesce(fields, '{}'), kind = 'changed' AND moved FROM changes c ORDER BY coalesce(b, a), kind LIMIT ").Int(maxListedNow)
 		rows, err := tx.Query(ctx, q.String(), q.Args()...)
 		if err != nil {
 			return fmt.Errorf("list differences: %w", err)
@@ -80,4 +91,34 @@ func (i *Ingester) Between(ctx context.Context, d *catalog.Dataset, from, to *ca
 	out.Listed = out.Added+out.Removed+out.Changed <= maxListedNow
 	out.summarise()
 	return out, list, nil
+}
+
+// weigh reads the areas and classes of both releases as they were counted when they
+// were made. Areas of which one is not known, and classes by different fields, are
+// not compared.
+func (d *Difference) weigh(ctx context.Context, tx pgx.Tx, dataset string) error {
+	for _, side := range []struct {
+		release int
+		into    *Statistics
+	}{{d.From, &d.Before}, {d.To, &d.After}} {
+		var data []byte
+		err := tx.QueryRow(ctx, "SELECT coalesce(statistics, '{}') FROM changde.releases WHERE dataset = $1 AND release = $2", dataset, side.release).Scan(&data)
+		if err != nil {
+			return fmt.Errorf("read statistics of release %d: %w", side.release, err)
+		}
+		rows := side.into.Rows
+		if err := json.Unmarshal(data, side.into); err != nil {
+			return fmt.Errorf("statistics of release %d: %w", side.release, err)
+		}
+		known := string(data) != "{}"
+		side.into.Rows = rows
+		if !known {
+			d.Before.Area, d.After.Area, d.Before.Classes, d.After.Classes = 0, 0, nil, nil
+			return nil
+		}
+	}
+	if d.Before.Column != d.After.Column {
+		d.Before.Classes, d.After.Classes = nil, nil
+	}
+	return nil
 }

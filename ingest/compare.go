@@ -327,6 +327,9 @@ func (l *loader) compare(ctx context.Context, tx pgx.Tx, b *base, id int64, stag
 	if err := s.match(ctx, tx); err != nil {
 		return nil, err
 	}
+	if err := s.leaveTwins(ctx, tx); err != nil {
+		return nil, err
+	}
 	if err := s.describe(ctx, tx); err != nil {
 		return nil, err
 	}
