@@ -134,8 +134,8 @@ func TestCutWhileRollingBack(t *testing.T) {
 		b.whole("2", "40")
 	}
 	line.CutAt(true, atCommit...)
-	if release, err := b.Rollback(t.Context(), "p", 0, by); err != nil || release != 3 {
-		t.Errorf("an answer was lost: %d, %v", release, err)
+	if restored, err := b.Rollback(t.Context(), "p", 0, by); err != nil || restored.Release != 3 {
+		t.Errorf("an answer was lost: %+v, %v", restored, err)
 	}
 	b.whole("3", "30")
 	if line.Cuts() != 3 {

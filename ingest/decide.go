@@ -295,7 +295,7 @@ func carried(ctx context.Context, tx pgx.Tx, decision int64) error {
 	if decision == 0 {
 		return nil
 	}
-	if _, err := tx.Exec(ctx, "UPDATE changde.decisions SET carried_at = now() WHERE id = $1", decision); err != nil {
+	if _, err := tx.Exec(ctx, "UPDATE changde.decisions SET carried_at = now(), error = NULL WHERE id = $1", decision); err != nil {
 		return fmt.Errorf("record decision %d: %w", decision, err)
 	}
 	return nil

@@ -235,8 +235,12 @@ func (i *Ingester) cancel(ctx context.Context, conn *pgxpool.Conn, id int64) err
 		return nil
 	}
 	var state string
-	if err := conn.QueryRow(ctx, "SELECT state FROM changde.deliveries WHERE id = $1", id).Scan(&state); err != nil {
+	var already bool
+	if err := conn.QueryRow(ctx, "SELECT state, cancelled FROM changde.deliveries WHERE id = $1", id).Scan(&state, &already); err != nil {
 		return fmt.Errorf("cancel delivery %d: %w", id, err)
+	}
+	if already && state == StateWithdrawn {
+		return nil
 	}
 	return problem.New(problem.Conflict, "delivery-finished", fmt.Sprint(id),
 		fmt.Sprintf("取消之前交付已处理完毕（%s），没有取消", state), fmt.Sprintf("the delivery was %s before it could be cancelled; it is not cancelled", state))

@@ -14,6 +14,32 @@ import (
 	"changde/problem"
 )
 
+// RuleResult is what became of one quality rule.
+type RuleResult struct {
+	Rule     string           `json:"rule"`
+	Check    string           `json:"check,omitempty"`
+	Severity finding.Severity `json:"severity"`
+	Found    int64            `json:"found"`
+	Rows     int64            `json:"rows"` // looked at
+	Seconds  float64          `json:"seconds"`
+	SkipZH   string           `json:"skipZh,omitempty"` // why it was not applied, or not to the end
+	SkipEN   string           `json:"skipEn,omitempty"`
+}
+
+// count takes over what was found.
+func (r *Report) count(found *findings) {
+	r.Codes = found.codes
+	r.Repaired, r.Refused, r.Noted = found.count(finding.Repaired), found.count(finding.Refused), found.count(finding.Noted)
+	for n := range r.Rules {
+		// The loader and the comparison have applied these.
+		rule := &r.Rules[n]
+		if read := rule.Rule <= "Q04"; read || rule.Rule == "Q20" && r.Difference != nil {
+			rule.Found, rule.Rows, rule.SkipZH, rule.SkipEN = found.rules[rule.Rule], r.Read, "", ""
+		}
+	}
+	r.Blocking, r.Errors, r.Warnings = found.grades[finding.Block], found.grades[finding.Error], found.grades[finding.Warn]
+}
+
 // ReleaseInfo is a release as an operator sees it, those without content too.
 type ReleaseInfo struct {
 	Number     int

@@ -78,18 +78,6 @@ type Report struct {
 	Kept int64 `json:"kept"`
 }
 
-// RuleResult is what became of one quality rule.
-type RuleResult struct {
-	Rule     string           `json:"rule"`
-	Check    string           `json:"check,omitempty"`
-	Severity finding.Severity `json:"severity"`
-	Found    int64            `json:"found"`
-	Rows     int64            `json:"rows"` // looked at
-	Seconds  float64          `json:"seconds"`
-	SkipZH   string           `json:"skipZh,omitempty"` // why it was not applied, or not to the end
-	SkipEN   string           `json:"skipEn,omitempty"`
-}
-
 // lockClass is the first key of the advisory lock that a run holds on its
 // delivery for as long as it lives; the second is the delivery's number. A
 // delivery that is loading without its lock was left by a process that died.
@@ -403,19 +391,6 @@ func (l *loader) contrast(ctx context.Context, tx pgx.Tx, id int64, table string
 		l.found.add(l.odd...)
 	}
 	return c, nil
-}
-
-func (r *Report) count(found *findings) {
-	r.Codes = found.codes
-	r.Repaired, r.Refused, r.Noted = found.count(finding.Repaired), found.count(finding.Refused), found.count(finding.Noted)
-	for n := range r.Rules {
-		// The loader and the comparison have applied these.
-		rule := &r.Rules[n]
-		if read := rule.Rule <= "Q04"; read || rule.Rule == "Q20" && r.Difference != nil {
-			rule.Found, rule.Rows, rule.SkipZH, rule.SkipEN = found.rules[rule.Rule], r.Read, "", ""
-		}
-	}
-	r.Blocking, r.Errors, r.Warnings = found.grades[finding.Block], found.grades[finding.Error], found.grades[finding.Warn]
 }
 
 // fail records why a delivery failed or was cancelled, with the findings made until then, and
