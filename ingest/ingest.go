@@ -156,9 +156,13 @@ type Request struct {
 	// ChangeField holds I, U or D (or 增, 改, 删) in a delivery of Changes. Empty
 	// looks for the usual names.
 	ChangeField string `json:"changeField,omitempty"`
-	Actor       string `json:"actor,omitempty"`    // who delivers: a key's id, or a login of the console
-	Document    string `json:"document,omitempty"` // number of the covering letter (文号)
-	Note        string `json:"note,omitempty"`
+	// GeometryColumns names the columns of a text table that are its geometry: one of
+	// WKT, or "X,Y" with east (longitude) first. Empty looks for the usual names.
+	GeometryColumns string `json:"geometryColumns,omitempty"`
+
+	Actor    string `json:"actor,omitempty"`    // who delivers: a key's id, or a login of the console
+	Document string `json:"document,omitempty"` // number of the covering letter (文号)
+	Note     string `json:"note,omitempty"`
 	// Repeat accepts files that were delivered before.
 	Repeat bool `json:"repeat,omitempty"`
 	// Priority is 1 (first) to 4 for a delivery that waits for a worker; 0 is 2.

@@ -112,7 +112,7 @@ func (i *Ingester) store(ctx context.Context, id int64, path string, by Decider)
 
 // checkRequest refuses what cannot be asked, or not by this sender.
 func (i *Ingester) checkRequest(ctx context.Context, r *Request) error {
-	for _, text := range []*string{&r.Encoding, &r.ChangeField, &r.Document, &r.Note} {
+	for _, text := range []*string{&r.Encoding, &r.ChangeField, &r.GeometryColumns, &r.Document, &r.Note} {
 		if utf8.RuneCountInString(*text) > maxNote {
 			return problem.New(problem.TooLarge, "note-long", "", fmt.Sprintf("文字最多 %d 字", maxNote), fmt.Sprintf("a text has at most %d characters", maxNote))
 		}

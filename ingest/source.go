@@ -169,7 +169,7 @@ func geojsonSources(ctx context.Context, f file, _ Request) ([]source, error) {
 }
 
 func csvSources(ctx context.Context, f file, r Request) ([]source, error) {
-	info, err := csv.Inspect(ctx, f.path, csv.Options{Encoding: r.Encoding})
+	info, err := csv.Inspect(ctx, f.path, csv.Options{Encoding: r.Encoding, Geometry: r.geometryColumns()})
 	if err != nil {
 		return nil, err
 	}
@@ -190,6 +190,14 @@ func csvSources(ctx context.Context, f file, r Request) ([]source, error) {
 		notes:    notes,
 		open:     func() (layer.Reader, error) { return csv.Open(f.path, info) },
 	}}, nil
+}
+
+// geometryColumns are the names in GeometryColumns.
+func (r Request) geometryColumns() []string {
+	if r.GeometryColumns == "" {
+		return nil
+	}
+	return strings.FieldsFunc(r.GeometryColumns, func(c rune) bool { return c == ',' || c == '，' })
 }
 
 func vctSources(ctx context.Context, f file, r Request) ([]source, error) {

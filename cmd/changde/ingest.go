@@ -31,6 +31,7 @@ type ingestCommand struct {
 	Report   string   `name:"report" placeholder:"FILE" help:"把报告写成 JSON / write the report as JSON."`
 	Sender   string   `name:"sender" help:"交付单位 / sending organisation."`
 	Mode     string   `name:"mode" default:"full" enum:"full,changes,append" help:"full 全量；changes 差异（增改删标识）；append 追加 / what the rows are: ${enum}."`
+	Geometry string   `name:"geometry-columns" placeholder:"COLUMN|X,Y" help:"文本表的几何列：一列 WKT，或东（经度）、北（纬度）两列 / columns of a text table that are its geometry."`
 	Flag     string   `name:"change-field" placeholder:"FIELD" help:"差异交付的变更标识字段（I/U/D 或 增/改/删）/ field with the change flag."`
 	Document string   `name:"document" help:"文号 / number of the covering letter."`
 	Note     string   `name:"note" help:"说明 / note."`
@@ -51,7 +52,7 @@ func (c *ingestCommand) request() (ingest.Request, error) {
 	}
 	return ingest.Request{
 		Files: c.Files, Dataset: c.Dataset, Sender: c.Sender, Layers: c.Layers, Encoding: c.Encoding, EPSG: code, CRS: name,
-		Policy: ingest.Policy(c.Invalid), Mode: ingest.Mode(c.Mode), ChangeField: c.Flag, Actor: console(),
+		Policy: ingest.Policy(c.Invalid), Mode: ingest.Mode(c.Mode), ChangeField: c.Flag, GeometryColumns: c.Geometry, Actor: console(),
 		Document: c.Document, Note: c.Note, Confirm: c.Confirm, Settings: set,
 	}, err
 }

@@ -35,6 +35,9 @@ const (
 // Options says how to read a file; the zero value finds out.
 type Options struct {
 	Encoding string // a name of the WHATWG Encoding Standard such as "gb18030", empty to detect
+	// Geometry names the columns of the geometry: one of WKT, or east (longitude) and
+	// north (latitude). Empty finds them by their names.
+	Geometry []string
 }
 
 // Info is what one pass over a file tells about it.
@@ -85,7 +88,7 @@ func Inspect(ctx context.Context, path string, o Options) (*Info, error) {
 	if err := info.header(ctx, f, where); err != nil {
 		return nil, err
 	}
-	if err := info.locate(ctx, f, where); err != nil {
+	if err := info.locate(ctx, f, o.Geometry, where); err != nil {
 		return nil, err
 	}
 	for i := range info.names {

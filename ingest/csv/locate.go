@@ -60,40 +60,32 @@ type candidate struct {
 
 // locate finds the columns of the geometry by their names, and by the first rows
 // where names do not tell.
-func (info *Info) locate(ctx context.Context, f *os.File, where string) error {
-	keys := make([]string, len(info.names))
-	for i, n := range info.names {
-		keys[i] = key(n)
+func (info *Info) locate(ctx context.Context, f *os.File, told []string, where string) error {
+	sample, err := info.sample(ctx, f, where)
+	if err != nil {
+		return err
 	}
-	find := func(names []string) int {
-		for _, n := range names {
-			if i := slices.Index(keys, n); i >= 0 {
-				return i
-			}
-		}
-		return -1
+	if len(told) > 0 {
+		return info.chosen(told, where, sample)
 	}
 	var found []candidate
 	for _, p := range pairs {
-		if x, y := find(p.x), find(p.y); x >= 0 && y >= 0 {
+		if x, y := info.find(p.x), info.find(p.y); x >= 0 && y >= 0 {
 			found = append(found, candidate{x, y, p})
 		}
 	}
 	g := &info.Geometry
 	g.WKT, g.X, g.Y, g.Z = -1, -1, -1, -1
-	sample, err := info.sample(ctx, f, where)
-	if err != nil {
-		return err
-	}
-	for i, k := range keys {
-		if !slices.Contains(wktNames, k) {
+	for i, name := range info.names {
+		if !slices.Contains(wktNames, key(name)) {
 			continue
 		}
 		switch sample.geometry(i) {
 		case wktText:
-			if g.WKT < 0 {
-				g.WKT = i
+			if g.WKT >= 0 {
+				return info.ambiguous(g.WKT, i, where)
 			}
+			g.WKT = i
 		case wkbHex:
 			return problem.New(problem.Unsupported, "csv-geometry-wkb", where,
 				fmt.Sprintf("列 %s 是十六进制 WKB；请导出为 WKT 或 EWKT 文本（PostGIS 用 ST_AsEWKT）", info.names[i]),
@@ -108,16 +100,21 @@ func (info *Info) locate(ctx context.Context, f *os.File, where string) error {
 		}
 	case len(found) > 0:
 		c := found[0]
-		g.X, g.Y, g.Z = c.x, c.y, find(heightNames)
+		for _, part := range []struct {
+			at    int
+			names []string
+		}{{c.x, c.pairNames.x}, {c.y, c.pairNames.y}} {
+			if other := info.rival(part.at, part.names, sample); other >= 0 {
+				return info.ambiguous(part.at, other, where)
+			}
+		}
+		g.X, g.Y, g.Z = c.x, c.y, info.find(heightNames)
 		g.ZH = fmt.Sprintf("几何由列 %s（东或经度）和 %s（北或纬度）组成", info.names[c.x], info.names[c.y])
 		g.EN = fmt.Sprintf("the geometry is made of the columns %s (east or longitude) and %s (north or latitude)", info.names[c.x], info.names[c.y])
 		if c.open {
 			info.orient(c, sample)
 		}
-		if g.Z >= 0 {
-			g.ZH += fmt.Sprintf("，高程取自列 %s", info.names[g.Z])
-			g.EN += fmt.Sprintf(", heights are in %s", info.names[g.Z])
-		}
+		info.heights()
 		for _, c := range found[1:] {
 			info.unused(c)
 		}
