@@ -107,7 +107,7 @@ func (i *Ingester) document(ctx context.Context, d *Delivery) (report.Document, 
 	}
 	for _, r := range d.Rules {
 		doc.Rules = append(doc.Rules, report.RuleResult{
-			Code: r.Rule, Check: r.Check, Severity: r.Severity, Found: r.Found, Rows: r.Rows, Seconds: r.Seconds, SkipZH: r.SkipZH, SkipEN: r.SkipEN,
+			Code: r.Rule, Check: r.Check, Severity: r.Severity, Found: r.Found, AtLeast: r.AtLeast, Rows: r.Rows, Seconds: r.Seconds, SkipZH: r.SkipZH, SkipEN: r.SkipEN,
 		})
 	}
 	for _, x := range d.Decisions {

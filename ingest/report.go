@@ -20,7 +20,8 @@ type RuleResult struct {
 	Check    string           `json:"check,omitempty"`
 	Severity finding.Severity `json:"severity"`
 	Found    int64            `json:"found"`
-	Rows     int64            `json:"rows"` // looked at
+	AtLeast  bool             `json:"atLeast,omitempty"` // Found was not counted to the end
+	Rows     int64            `json:"rows"`              // looked at
 	Seconds  float64          `json:"seconds"`
 	SkipZH   string           `json:"skipZh,omitempty"` // why it was not applied, or not to the end
 	SkipEN   string           `json:"skipEn,omitempty"`

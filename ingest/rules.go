@@ -62,7 +62,7 @@ func (i *Ingester) inspectQuality(ctx context.Context, tx pgx.Tx, l *loader, tab
 	out := make([]RuleResult, 0, len(summary.Rules))
 	for _, r := range summary.Rules {
 		out = append(out, RuleResult{
-			Rule: r.Code, Check: r.Check, Severity: r.Severity, Found: r.Found, Rows: r.Rows,
+			Rule: r.Code, Check: r.Check, Severity: r.Severity, Found: r.Found, AtLeast: r.AtLeast, Rows: r.Rows,
 			Seconds: math.Round(r.Elapsed.Seconds()*1000) / 1000, SkipZH: cmp.Or(r.SkippedZH, r.NoteZH), SkipEN: cmp.Or(r.SkippedEN, r.NoteEN),
 		})
 	}

@@ -232,8 +232,11 @@ func printReport(w io.Writer, r *ingest.Report) {
 	}
 	for _, rule := range r.Rules {
 		zh, en := profile.RuleTitle(rule.Rule)
-		note := rule.SkipZH
-		fmt.Fprintf(w, "%s %s %s / %s：%d（%s，%.2f s）%s\n", rule.Rule, rule.Check, zh, en, rule.Found, rule.Severity, rule.Seconds, note)
+		note, least := rule.SkipZH, ""
+		if rule.AtLeast {
+			least = "至少 at least "
+		}
+		fmt.Fprintf(w, "%s %s %s / %s：%s%d（%s，%.2f s）%s\n", rule.Rule, rule.Check, zh, en, least, rule.Found, rule.Severity, rule.Seconds, note)
 	}
 	if r.Difference != nil {
 		printDifference(w, r.Difference)

@@ -70,6 +70,7 @@ type section struct {
 	Rule, Anchor string
 	Title        label
 	Found        int64
+	AtLeast      bool
 	Findings     []finding.Finding
 }
 
@@ -109,6 +110,7 @@ func HTML(w io.Writer, d Document) error {
 		for _, r := range results {
 			if r.Code == rule {
 				g.Found += r.Found
+				g.AtLeast = g.AtLeast || r.AtLeast
 				g.Title = r.title()
 			}
 		}

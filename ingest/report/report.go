@@ -86,8 +86,9 @@ type RuleResult struct {
 	TitleEN  string           `json:"titleEn,omitempty"`
 	Severity finding.Severity `json:"severity"`
 	Found    int64            `json:"found"`
-	Kept     int64            `json:"kept"` // of those found, how many Findings gives
-	Rows     int64            `json:"rows"` // looked at
+	AtLeast  bool             `json:"atLeast,omitempty"` // Found was not counted to the end
+	Kept     int64            `json:"kept"`              // of those found, how many Findings gives
+	Rows     int64            `json:"rows"`              // looked at
 	Seconds  float64          `json:"seconds"`
 	SkipZH   string           `json:"skipZh,omitempty"` // why it was not applied, or not to the end
 	SkipEN   string           `json:"skipEn,omitempty"`

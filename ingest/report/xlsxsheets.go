@@ -46,12 +46,12 @@ func (b *book) findings(d *Document, counted *tally, limit int64) error {
 
 // rules lists what became of each rule.
 func (b *book) rules(results []RuleResult) error {
-	s, err := b.sheet(sheetRules, 1, 0, 8, 22, 30, 38, 13, 13, 13, 14, 12, 44, 44)
+	s, err := b.sheet(sheetRules, 1, 0, 8, 22, 30, 38, 13, 13, 12, 13, 14, 12, 44, 44)
 	if err != nil {
 		return err
 	}
 	titles := []string{
-		"规则 Rule", "检查 Check", "名称", "Title", "级别 Severity", "问题数 Found", "明细数 Listed", "检查行 Rows", "秒 Seconds", "未应用或未完的原因", "Why it was not applied",
+		"规则 Rule", "检查 Check", "名称", "Title", "级别 Severity", "问题数 Found", "至少 At least", "明细数 Listed", "检查行 Rows", "秒 Seconds", "未应用或未完的原因", "Why it was not applied",
 	}
 	s.head(titles...)
 	for i, r := range results {
@@ -59,10 +59,18 @@ func (b *book) rules(results []RuleResult) error {
 			break
 		}
 		title := r.title()
-		s.write(b.text(r.Code), b.text(r.Check), b.text(title.ZH), b.text(title.EN), b.severity(r.Severity), b.whole(r.Found), b.whole(r.Kept),
+		s.write(b.text(r.Code), b.text(r.Check), b.text(title.ZH), b.text(title.EN), b.severity(r.Severity), b.whole(r.Found), b.text(atLeast(r.AtLeast)), b.whole(r.Kept),
 			b.whole(r.Rows), excelize.Cell{StyleID: b.style.seconds, Value: r.Seconds}, b.text(r.SkipZH), b.text(r.SkipEN))
 	}
 	return s.finish("Rules", len(titles))
+}
+
+// atLeast marks a number that was not counted to the end.
+func atLeast(yes bool) string {
+	if yes {
+		return "至少 at least"
+	}
+	return ""
 }
 
 // difference lists what changes, by kind, class and field.

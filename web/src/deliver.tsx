@@ -105,6 +105,7 @@ export function DeliverForm({ page }: { page: Extract<Page, { name: 'deliver' }>
           </label>
           {mode.value === 'changes' && text('changeField', 'changeField', 'changeFieldHint')}
         </div>
+        {text('geometryColumns', 'geometryColumns', 'geometryColumnsHint')}
         {text('document', 'document', 'decideDocumentHint')}
         <label>
           {t('note')}

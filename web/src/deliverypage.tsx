@@ -175,7 +175,7 @@ function Rules({ d }: { d: Delivery }) {
                 {r.skipZh && <small class="muted block">{both(r.skipZh, r.skipEn)}</small>}
               </th>
               <td class="left">{r.found > 0 ? <SeverityMark of={r.severity} /> : <span class="muted">—</span>}</td>
-              <td>{count(r.found)}</td>
+              <td>{r.atLeast ? `${t('atLeast')} ${count(r.found)}` : count(r.found)}</td>
               <td>{count(r.rows ?? 0)}</td>
               <td>{r.seconds.toFixed(2)}</td>
             </tr>

@@ -86,6 +86,8 @@ export interface RuleResult {
   check?: string;
   severity: Severity;
   found: number;
+  /** found was not counted to the end */
+  atLeast?: boolean;
   rows?: number;
   seconds: number;
   skipZh?: string;
