@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -84,13 +83,7 @@ func readRules(path string) ([]dropbox.Rule, error) {
 	if err != nil {
 		return nil, problem.Wrap(err, problem.Invalid, "rules-unreadable", path, "规则文件不可读", "the rules cannot be read")
 	}
-	var rules []dropbox.Rule
-	decoder := json.NewDecoder(strings.NewReader(string(data)))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&rules); err != nil {
-		return nil, problem.Wrap(err, problem.Invalid, "rules-invalid", path, "规则文件应为 JSON 数组："+err.Error(), "the rules must be a JSON array: "+err.Error())
-	}
-	return rules, dropbox.CheckRules(rules)
+	return dropbox.ParseRules(data, path)
 }
 
 // boxName is the box without what may be secret in its address.

@@ -14,11 +14,14 @@
 package dropbox
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"path"
 	"strings"
@@ -134,6 +137,24 @@ type Rule struct {
 }
 
 const maxRules = 1000
+
+// ParseRules reads rules from a JSON array and checks them. where names it in
+// problems.
+func ParseRules(data []byte, where string) ([]Rule, error) {
+	var rules []Rule
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	err := decoder.Decode(&rules)
+	if err == nil {
+		if _, more := decoder.Token(); !errors.Is(more, io.EOF) {
+			err = errors.New("there is more after the array")
+		}
+	}
+	if err != nil {
+		return nil, problem.Wrap(err, problem.Invalid, "rules-invalid", where, "规则文件应为 JSON 数组："+err.Error(), "the rules must be a JSON array: "+err.Error())
+	}
+	return rules, CheckRules(rules)
+}
 
 // CheckRules tells what is wrong with rules, as a *problem.Error that names the
 // first bad one, counted from 1.

@@ -3,6 +3,7 @@ package dropbox
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -94,8 +95,23 @@ type s3Place struct {
 	prefix string
 }
 
+// realS3 names, in the environment, a server of S3 (host:port, such as MinIO) that
+// the tests use in place of the one in memory. Its keys are those of client.
+const realS3 = "TEST_S3_ENDPOINT"
+
 func newS3Place(t testing.TB, hook func(*http.Request)) s3Place {
 	t.Helper()
+	if real := os.Getenv(realS3); real != "" && hook == nil {
+		at := s3Place{url: real, prefix: "收件箱-" + rand.Text() + "/"}
+		c := at.client(t, nil)
+		if there, err := c.BucketExists(t.Context(), "shoujian"); err == nil && !there {
+			err = c.MakeBucket(t.Context(), "shoujian", minio.MakeBucketOptions{})
+			if code := minio.ToErrorResponse(err).Code; code != "BucketAlreadyOwnedByYou" && code != "BucketAlreadyExists" {
+				must(t, err)
+			}
+		}
+		return at
+	}
 	backend := s3mem.New()
 	must(t, backend.CreateBucket("shoujian"))
 	inner := gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server()
@@ -111,7 +127,7 @@ func newS3Place(t testing.TB, hook func(*http.Request)) s3Place {
 
 func (s s3Place) client(t testing.TB, transport http.RoundTripper) *minio.Client {
 	t.Helper()
-	c, err := minio.New(s.url, &minio.Options{Creds: credentials.NewStaticV4("key", "secret", ""), Region: "cn-north-1", Transport: transport, MaxRetries: 1})
+	c, err := minio.New(s.url, &minio.Options{Creds: credentials.NewStaticV4("key", "secret-of-the-test", ""), Region: "cn-north-1", Transport: transport, MaxRetries: 1})
 	must(t, err)
 	return c
 }
@@ -125,7 +141,7 @@ func (s s3Place) put(t testing.TB, path, content string) {
 func (s s3Place) keys(t testing.TB) []string {
 	t.Helper()
 	var out []string
-	for info := range s.client(t, nil).ListObjectsIter(t.Context(), "shoujian", minio.ListObjectsOptions{Recursive: true}) {
+	for info := range s.client(t, nil).ListObjectsIter(t.Context(), "shoujian", minio.ListObjectsOptions{Prefix: s.prefix, Recursive: true}) {
 		must(t, info.Err)
 		out = append(out, strings.TrimPrefix(info.Key, s.prefix))
 	}
