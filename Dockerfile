@@ -9,9 +9,10 @@ COPY . .
 RUN CGO_ENABLED=0 go build -buildvcs=false -trimpath -ldflags="-s -w" -o /out/changde ./cmd/changde
 
 FROM debian:bookworm-slim
-# ca-certificates for outgoing TLS, curl for the health check.
+# ca-certificates for outgoing TLS, curl for the health check, GDAL for the formats
+# that have no reader of our own.
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates curl \
+ && apt-get install -y --no-install-recommends ca-certificates curl gdal-bin \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin changde \
  && install --directory --owner=changde --group=changde /var/lib/changde

@@ -11,9 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
-	"strconv"
 	"strings"
-	"syscall"
 
 	"changde/ingest/archive"
 	"changde/problem"
@@ -26,7 +24,8 @@ const maxFiles = 4000
 // was unpacked.
 type delivery struct {
 	config  Config
-	dir     string // folder of unpacked archives, empty when there is none
+	dir     string       // folder of unpacked archives, empty when there is none
+	remove  func() error // of dir
 	names   []string
 	bytes   int64
 	sha256  []byte
@@ -44,7 +43,9 @@ func (d *delivery) close() error {
 	if d.dir == "" {
 		return err
 	}
-	return errors.Join(err, os.RemoveAll(d.dir))
+	err = errors.Join(err, d.remove())
+	d.dir = ""
+	return err
 }
 
 // scratch is the folder of what is unpacked or converted for the delivery.
@@ -52,37 +53,12 @@ func (d *delivery) scratch() (string, error) {
 	if d.dir != "" {
 		return d.dir, nil
 	}
-	dir, err := os.MkdirTemp(d.config.TempDir, fmt.Sprintf("%s%d-", tempPrefix, os.Getpid()))
+	dir, remove, err := newScratch(d.config.TempDir)
 	if err != nil {
-		return "", fmt.Errorf("make a folder to unpack into: %w", err)
+		return "", err
 	}
-	d.dir = dir
+	d.dir, d.remove = dir, remove
 	return dir, nil
-}
-
-// tempPrefix begins the name of a folder of unpacked archives; the number of the
-// process that made it follows.
-const tempPrefix = "changde-delivery-"
-
-// sweepTemp removes the folders of processes that ended without doing so.
-func sweepTemp(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		rest, ours := strings.CutPrefix(e.Name(), tempPrefix)
-		number, _, _ := strings.Cut(rest, "-")
-		pid, err := strconv.Atoi(number)
-		// Signal 0 asks whether the process is there; only ESRCH says that it is not.
-		if !ours || !e.IsDir() || err != nil || !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-			continue
-		}
-		if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // file is one file on disk under the name its sender knows it by.

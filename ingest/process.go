@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -75,15 +74,15 @@ func (i *Ingester) process(ctx context.Context, conn *pgxpool.Conn, id int64, pr
 }
 
 // attempt runs a delivery from its files to its end.
-func (i *Ingester) attempt(ctx context.Context, conn *pgxpool.Conn, id, folder int64, r Request, files []string, progress func(Progress)) error {
+func (i *Ingester) attempt(ctx context.Context, conn *pgxpool.Conn, id, folder int64, r Request, files []string, progress func(Progress)) (err error) {
 	if i.config.Depot == nil {
 		return errNoDepot
 	}
-	dir, err := os.MkdirTemp(i.config.TempDir, fmt.Sprintf("%s%d-", tempPrefix, os.Getpid()))
+	dir, remove, err := newScratch(i.config.TempDir)
 	if err != nil {
-		return fmt.Errorf("make a folder for the delivery: %w", err)
+		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, remove()) }()
 	for _, name := range files {
 		path, err := i.config.Depot.Fetch(ctx, fmt.Sprintf("%d/%s", folder, name), dir)
 		if err != nil {
