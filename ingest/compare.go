@@ -210,7 +210,7 @@ func (s *sides) list(ctx context.Context, tx pgx.Tx, table, label string, geomet
 	for _, q := range []*postgis.SQL{
 		new(postgis.SQL).Raw("ALTER TABLE ").Ident("difference", table).Raw(" ADD PRIMARY KEY (fid)"),
 		new(postgis.SQL).Raw("CREATE INDEX ON ").Ident("difference", table).Raw(" USING gist (geom)"),
-		new(postgis.SQL).Raw("ANALYZE ").Ident("difference", table),
+		new(postgis.SQL).Raw("ANALYZE ").Ident("difference", table).Raw(" (kind, before_fid, row_number)"),
 	} {
 		if _, err := tx.Exec(ctx, q.String()); err != nil {
 			return fmt.Errorf("list changes: %w", err)
