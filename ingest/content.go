@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"changde/catalog"
 	"changde/ingest/finding"
@@ -25,7 +28,11 @@ type content struct {
 	extent     *catalog.Bounds
 	statistics Statistics
 	base       *base // what it was compared with, nil for the first release
+	difference *Difference
 }
+
+// whole reports whether the table itself will be read, not its difference alone.
+func (c *content) whole() bool { return c.difference == nil || !c.difference.InPlace }
 
 // maxClasses bounds the classes that are counted one by one; the others are
 // counted together as "…".
@@ -225,28 +232,67 @@ func (l *loader) keyless(ctx context.Context, tx pgx.Tx, table, key string) erro
 	return nil
 }
 
-// index gives a table that will be read what readers need.
-func (l *loader) index(ctx context.Context, tx pgx.Tx, table string) error {
-	id := func() *postgis.SQL { return new(postgis.SQL).Ident("content", table) }
-	statements := []*postgis.SQL{
-		new(postgis.SQL).Raw("ALTER TABLE ").Add(id()).Raw(" ADD PRIMARY KEY (fid)"),
-		// Tiles take the largest features first where not all fit.
-		new(postgis.SQL).Raw("CREATE INDEX ON ").Add(id()).Raw(" (span DESC, fid)"),
+// index gives a table that will be read what readers need. The spatial index, which
+// costs as much as the others together, is built on conn and those on a second
+// connection, where the pool has one free.
+func (l *loader) index(ctx context.Context, pool *pgxpool.Pool, conn *pgxpool.Conn, table string) error {
+	if l.indexed {
+		return nil
 	}
-	if !l.gist {
-		statements = append(statements, l.gistSQL(table))
+	l.progress(Progress{Phase: Indexing})
+	id := new(postgis.SQL).Ident("content", table)
+	build := func(conn *pgxpool.Conn, statements ...*postgis.SQL) error {
+		return l.begin(ctx, conn, func(tx pgx.Tx) error {
+			for _, s := range statements {
+				if _, err := tx.Exec(ctx, s.String()); err != nil {
+					return fmt.Errorf("index: %w", err)
+				}
+			}
+			return nil
+		})
+	}
+	number := table + "_pkey"
+	ordered := []*postgis.SQL{
+		new(postgis.SQL).Raw("CREATE UNIQUE INDEX ").Ident(number).Raw(" ON ").Add(id).Raw(" (fid)"),
+		// Tiles take the largest features first where not all fit.
+		new(postgis.SQL).Raw("CREATE INDEX ON ").Add(id).Raw(" (span DESC, fid)"),
 	}
 	if column := l.plan.settings.timeColumn; column != "" {
-		statements = append(statements, new(postgis.SQL).Raw("CREATE INDEX ON ").Add(id()).Raw(" (").Ident(column).Raw(")"))
+		ordered = append(ordered, new(postgis.SQL).Raw("CREATE INDEX ON ").Add(id).Raw(" (").Ident(column).Raw(")"))
 	}
-	statements = append(statements, new(postgis.SQL).Raw("ANALYZE ").Add(id()))
-	for _, s := range statements {
-		if _, err := tx.Exec(ctx, s.String()); err != nil {
-			return fmt.Errorf("index: %w", err)
-		}
+	var err error
+	if l.gist {
+		err = build(conn, ordered...)
+	} else {
+		err = beside(ctx, pool, conn, func(other *pgxpool.Conn) error { return build(other, ordered...) },
+			func() error { return build(conn, l.gistSQL(table)) })
+	}
+	if err != nil {
+		return err
 	}
 	l.indexed = true
-	return nil
+	return build(conn,
+		new(postgis.SQL).Raw("ALTER TABLE ").Add(id).Raw(" ADD PRIMARY KEY USING INDEX ").Ident(number),
+		new(postgis.SQL).Raw("ANALYZE ").Add(id))
+}
+
+// beside runs one function with another connection while the other runs with conn,
+// or, where no other connection is free in a moment, both with conn one by one.
+func beside(ctx context.Context, pool *pgxpool.Pool, conn *pgxpool.Conn, there func(*pgxpool.Conn) error, here func() error) error {
+	wait, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	other, err := pool.Acquire(wait)
+	if err != nil {
+		if err := there(conn); err != nil {
+			return err
+		}
+		return here()
+	}
+	defer other.Release()
+	var group errgroup.Group
+	group.Go(func() error { return there(other) })
+	group.Go(here)
+	return group.Wait()
 }
 
 func (l *loader) gistSQL(table string) *postgis.SQL {

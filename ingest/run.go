@@ -267,22 +267,18 @@ func release(conn *pgxpool.Conn, sql string, args ...any) {
 	_, _ = conn.Exec(ctx, sql, args...)
 }
 
-// stage loads and checks in one transaction: a process that dies leaves no table.
+// stage loads, checks and compares a delivery.
 func (i *Ingester) stage(ctx context.Context, conn *pgxpool.Conn, l *loader, id int64, table string, report *Report) error {
-	p := l.plan
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		// PostGIS tells of each invalid geometry by a NOTICE, millions at the worst;
-		// the check interval ends the statement of a client that died. Compiling the
-		// long comparisons costs more than it saves.
-		if _, err := tx.Exec(ctx, `SET LOCAL client_min_messages = warning; SET LOCAL statement_timeout = 0;
-			SET LOCAL maintenance_work_mem = '512MB'; SET LOCAL work_mem = '64MB'; SET LOCAL jit = off; SET LOCAL random_page_cost = 1.1; SET LOCAL client_connection_check_interval = '2s'`); err != nil {
-			return fmt.Errorf("prepare: %w", err)
+	return i.settle(ctx, conn, l, id, table, report, func(tx pgx.Tx) error {
+		// What a try before this one left.
+		if err := dropStaged(ctx, tx, id, table); err != nil {
+			return err
 		}
 		var err error
 		if report.Read, err = l.load(ctx, tx, table); err != nil {
 			return err
 		}
-		for _, f := range p.found {
+		for _, f := range l.plan.found {
 			l.found.add(f)
 		}
 		l.progress(Progress{Phase: Checking})
@@ -297,23 +293,8 @@ func (i *Ingester) stage(ctx context.Context, conn *pgxpool.Conn, l *loader, id 
 		if err := l.unique(ctx, tx, table); err != nil {
 			return err
 		}
-		if report.Rules, err = i.inspectQuality(ctx, tx, l, table); err != nil {
-			return err
-		}
-		c, err := l.contrast(ctx, tx, id, table, report)
-		if err != nil {
-			return err
-		}
-		report.count(l.found)
-		if err := l.found.save(ctx, tx, id); err != nil {
-			return err
-		}
-		if report.Blocking > 0 {
-			return problem.New(problem.Invalid, "quality-blocked", p.Dataset,
-				fmt.Sprintf("有 %d 条阻断性问题，不能发布；请按报告改正后重新交付", report.Blocking),
-				fmt.Sprintf("%d findings block the release; mend them as the report says and deliver again", report.Blocking))
-		}
-		return i.checked(ctx, tx, id, c, report)
+		report.Rules, err = i.inspectQuality(ctx, tx, l, table)
+		return err
 	})
 }
 
@@ -321,76 +302,115 @@ func (i *Ingester) stage(ctx context.Context, conn *pgxpool.Conn, l *loader, id 
 // the comparison before found beyond the usual gives way to what this one finds;
 // rows that were refused stay out.
 func (i *Ingester) recompare(ctx context.Context, conn *pgxpool.Conn, l *loader, id int64, table string, report *Report) error {
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		q := new(postgis.SQL).Raw("SET LOCAL statement_timeout = 0; DROP TABLE IF EXISTS ").Ident("difference", fmt.Sprintf("d%d", id))
-		if _, err := tx.Exec(ctx, q.String()); err != nil {
-			return fmt.Errorf("prepare: %w", err)
-		}
-		c, err := l.contrast(ctx, tx, id, table, report)
-		if err != nil {
+	return i.settle(ctx, conn, l, id, table, report, func(tx pgx.Tx) error { return dropStaged(ctx, tx, id, "") })
+}
+
+// settle prepares the staged table, compares it and records the delivery as
+// checked: in one transaction where the difference alone will be written. A table
+// that will be read as a whole is committed in between, so that its indexes are
+// built on two connections; where the process dies Sweep drops it.
+func (i *Ingester) settle(ctx context.Context, conn *pgxpool.Conn, l *loader, id int64, table string, report *Report, prepare func(pgx.Tx) error) error {
+	var c *content
+	err := l.begin(ctx, conn, func(tx pgx.Tx) error {
+		if err := prepare(tx); err != nil {
 			return err
 		}
-		report.count(l.found)
-		if err := l.found.save(ctx, tx, id); err != nil {
+		var err error
+		if c, err = l.contrast(ctx, tx, id, table); err != nil {
 			return err
 		}
-		return i.checked(ctx, tx, id, c, report)
+		if c.whole() {
+			report.count(l.found)
+			return report.blocked()
+		}
+		return i.conclude(ctx, tx, l, id, c, report)
+	})
+	if err != nil || !c.whole() {
+		return err
+	}
+	if err := l.index(ctx, i.pool, conn, table); err != nil {
+		return err
+	}
+	return l.begin(ctx, conn, func(tx pgx.Tx) error {
+		if c.statistics, c.extent, err = l.measure(ctx, tx, table); err != nil {
+			return err
+		}
+		c.rows = c.statistics.Rows
+		return i.conclude(ctx, tx, l, id, c, report)
 	})
 }
 
-// contrast compares the staged rows with the current release, and makes ready
-// what will be read: the whole table, or only its difference.
-func (l *loader) contrast(ctx context.Context, tx pgx.Tx, id int64, table string, report *Report) (*content, error) {
-	p := l.plan
+// begin runs a transaction with the settings that work on whole tables wants.
+func (l *loader) begin(ctx context.Context, conn *pgxpool.Conn, f func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		// PostGIS tells of each invalid geometry by a NOTICE, millions at the worst;
+		// the check interval ends the statement of a client that died. Compiling the
+		// long comparisons costs more than it saves.
+		if _, err := tx.Exec(ctx, `SET LOCAL client_min_messages = warning; SET LOCAL statement_timeout = 0;
+			SET LOCAL maintenance_work_mem = '512MB'; SET LOCAL work_mem = '64MB'; SET LOCAL jit = off; SET LOCAL random_page_cost = 1.1; SET LOCAL client_connection_check_interval = '2s'`); err != nil {
+			return fmt.Errorf("prepare: %w", err)
+		}
+		return f(tx)
+	})
+}
+
+// contrast compares the staged rows with the current release.
+func (l *loader) contrast(ctx context.Context, tx pgx.Tx, id int64, table string) (*content, error) {
 	l.progress(Progress{Phase: Comparing})
-	c := &content{geometry: p.geometry, columns: p.columns}
+	c := &content{geometry: l.plan.geometry, columns: l.plan.columns}
 	var err error
-	if c.base, err = current(ctx, tx, p.Dataset); err != nil {
+	if c.base, err = current(ctx, tx, l.plan.Dataset); err != nil || c.base == nil {
+		return c, err
+	}
+	if c.difference, err = l.compare(ctx, tx, c.base, id, table); err != nil {
 		return nil, err
 	}
-	var d *Difference
-	if c.base != nil {
-		if d, err = l.compare(ctx, tx, c.base, id, table); err != nil {
-			return nil, err
-		}
-		if c.rows, err = countRows(ctx, tx, table); err != nil {
-			return nil, err
-		}
-	}
-	if d == nil || !d.InPlace {
-		if !l.indexed {
-			l.progress(Progress{Phase: Indexing})
-			if err := l.index(ctx, tx, table); err != nil {
-				return nil, err
-			}
-		}
-		if c.statistics, c.extent, err = l.measure(ctx, tx, table); err != nil {
-			return nil, err
-		}
-		c.rows = c.statistics.Rows
-	}
+	c.rows, err = countRows(ctx, tx, table)
+	return c, err
+}
+
+// conclude reports what came of the comparison and records the delivery as
+// checked.
+func (i *Ingester) conclude(ctx context.Context, tx pgx.Tx, l *loader, id int64, c *content, report *Report) error {
+	d := c.difference
 	report.Published, report.Difference, report.Confirm = c.rows, d, false
 	l.found.withdraw(l.odd...)
 	l.odd = nil
 	if c.rows == 0 {
-		return nil, l.empty()
+		return l.empty()
 	}
-	if d == nil {
-		return c, nil
+	if d != nil {
+		if d.InPlace {
+			c.statistics, c.columns = d.After, c.base.ordered(l.plan.columns)
+		}
+		d.After = c.statistics
+		if d.After.Rows == 0 {
+			return l.empty()
+		}
+		d.summarise()
+		if l.odd = append(d.sanity(), c.base.lost(l.plan.columns)...); len(l.odd) > 0 {
+			report.Confirm = true
+			l.found.add(l.odd...)
+		}
 	}
-	if d.InPlace {
-		c.statistics, c.columns = d.After, c.base.ordered(p.columns)
+	report.count(l.found)
+	if err := l.found.save(ctx, tx, id); err != nil {
+		return err
 	}
-	d.After = c.statistics
-	if d.After.Rows == 0 {
-		return nil, l.empty()
+	if err := report.blocked(); err != nil {
+		return err
 	}
-	d.summarise()
-	if l.odd = append(d.sanity(), c.base.lost(p.columns)...); len(l.odd) > 0 {
-		report.Confirm = true
-		l.found.add(l.odd...)
+	return i.checked(ctx, tx, id, c, report)
+}
+
+// blocked refuses a delivery with findings that block it.
+func (r *Report) blocked() error {
+	if r.Blocking == 0 {
+		return nil
 	}
-	return c, nil
+	return problem.New(problem.Invalid, "quality-blocked", r.Dataset,
+		fmt.Sprintf("有 %d 条阻断性问题，不能发布；请按报告改正后重新交付", r.Blocking),
+		fmt.Sprintf("%d findings block the release; mend them as the report says and deliver again", r.Blocking))
 }
 
 // fail records why a delivery failed or was cancelled, with the findings made until then, and
@@ -429,61 +449,4 @@ func (i *Ingester) fail(conn *pgxpool.Conn, id int64, table string, found *findi
 			report.Blocking, report.Errors, report.Warnings, found.codes, rules)
 		return err
 	})
-}
-
-// Sweep marks deliveries whose process died as failed, drops their tables and
-// removes the files they had unpacked on this machine. Any process may call it at
-// any time.
-func (i *Ingester) Sweep(ctx context.Context) error {
-	if err := sweepTemp(i.config.TempDir); err != nil {
-		i.config.Log.Warn("unpacked files of dead runs not removed", "err", err)
-	}
-	conn, err := i.pool.Acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Release()
-	rows, err := conn.Query(ctx, "SELECT id, relation, depot FROM changde.deliveries WHERE state IN ('loading', 'staged', 'checked') ORDER BY id LIMIT 1000")
-	if err != nil {
-		return err
-	}
-	type open struct {
-		ID       int64
-		Relation string
-		Depot    bool
-	}
-	left, err := pgx.CollectRows(rows, pgx.RowToStructByPos[open])
-	if err != nil {
-		return err
-	}
-	for _, d := range left {
-		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-			var dead bool
-			if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock($1::int, $2::int)", lockClass, int32(d.ID)).Scan(&dead); err != nil || !dead {
-				return err
-			}
-			// Released meanwhile: nothing to do. The state is read again under the lock.
-			// A delivery whose files are in the depot is begun again.
-			again := d.Depot && i.config.Enqueue != nil
-			tag, err := tx.Exec(ctx, `UPDATE changde.deliveries SET state = CASE WHEN $3 THEN 'received' WHEN cancelled THEN 'withdrawn' ELSE 'failed' END,
-				error = CASE WHEN $3 THEN NULL ELSE $2 END, finished_at = CASE WHEN $3 THEN NULL ELSE now() END
-				WHERE id = $1 AND state IN ('loading', 'staged', 'checked')`, d.ID,
-				"处理进程中断，未发布任何内容；请重新交付 / the process died and nothing was published; deliver again", again)
-			if err != nil || tag.RowsAffected() == 0 || d.Relation == "" {
-				return err
-			}
-			if again {
-				if err := i.config.Enqueue(ctx, tx, Job{Delivery: d.ID}); err != nil {
-					return err
-				}
-			}
-			_, err = tx.Exec(ctx, new(postgis.SQL).Raw("DROP TABLE IF EXISTS ").Ident("content", d.Relation).
-				Raw("; DROP TABLE IF EXISTS ").Ident("difference", fmt.Sprintf("d%d", d.ID)).String())
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("sweep delivery %d: %w", d.ID, err)
-		}
-	}
-	return nil
 }
