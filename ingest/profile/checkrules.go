@@ -98,6 +98,14 @@ func (c *checker) rule(at string, r Rule, params any) {
 	case AreaParams:
 		c.amount(at+".absolute", v.Absolute, maxTolerance)
 		c.amount(at+".relative", v.Relative, 1)
+		if v.Control != nil {
+			c.named(at+".control.unit", v.Control.Unit)
+			c.dataset(at+".control.dataset", v.Control.Dataset, true)
+			c.amount(at+".control.relative", v.Control.Relative, 1)
+			if v.Control.Code == "" {
+				c.out.error(at+".control.code", "member-missing", "缺少控制数据集的代码字段", "the field of the code in the control dataset is needed")
+			}
+		}
 		if c.p.AreaField == "" {
 			c.out.error(at, "rule-area-field", "该规则需要 areaField", "the rule needs areaField")
 		}

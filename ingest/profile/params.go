@@ -139,6 +139,19 @@ type DifferenceParams struct {
 type AreaParams struct {
 	Absolute float64 `json:"absolute"` // default 0.5
 	Relative float64 `json:"relative"` // default 0.0001
+	// Control is what the areas of the layer add up to, nil for nothing.
+	Control *ControlParams `json:"control,omitempty"`
+}
+
+// ControlParams are of Q16: the rows of a unit add up to its control area, but for
+// the larger of AreaParams.Absolute and Relative times that area. A row is of the
+// unit whose code its own begins with.
+type ControlParams struct {
+	Unit     string  `json:"unit"`     // field of the layer
+	Dataset  string  `json:"dataset"`  // of the units
+	Code     string  `json:"code"`     // field of the dataset
+	Area     string  `json:"area"`     // field of the dataset; empty: the area of its shape on the ellipsoid
+	Relative float64 `json:"relative"` // 0 is 0.000001
 }
 
 // EdgeParams are of Q17.

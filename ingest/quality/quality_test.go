@@ -42,6 +42,7 @@ type fixture struct {
 	path     string
 	profile  profile.Profile
 	columns  []catalog.Column
+	parent   []catalog.Column
 	tables   map[string][]string
 	seeded   []string // "row code", as the writer of the file means it
 	metadata map[string]string
@@ -84,14 +85,18 @@ func readFixture(t *testing.T, path string) fixture {
 					r.Params = json.RawMessage(words[2])
 				}
 				f.profile.Rules = append(f.profile.Rules, r)
-			case "columns":
+			case "columns", "parent-columns":
 				for _, c := range strings.Fields(value) {
 					name, kind, _ := strings.Cut(c, "=")
 					typ, ok := layer.ParseType(kind)
 					if !ok {
 						t.Fatalf("%s:%d: type %q", path, n+1, kind)
 					}
-					f.columns = append(f.columns, catalog.Column{Name: name, Type: typ})
+					if key == "columns" {
+						f.columns = append(f.columns, catalog.Column{Name: name, Type: typ})
+					} else {
+						f.parent = append(f.parent, catalog.Column{Name: name, Type: typ})
+					}
 				}
 			case "field":
 				var p profile.Field
@@ -211,9 +216,9 @@ func (f *fixture) check(t *testing.T, tx pgx.Tx) ([]finding.Finding, quality.Sum
 		},
 	}
 	if rows, ok := f.tables["parent"]; ok {
-		create(t, tx, "parent", nil, rows)
+		create(t, tx, "parent", f.parent, rows)
 		o.Neighbour = func(dataset string) ([2]string, []catalog.Column, bool) {
-			return [2]string{"public", "parent"}, nil, dataset == "parent"
+			return [2]string{"public", "parent"}, f.parent, dataset == "parent"
 		}
 	}
 	if rows, ok := f.tables["current"]; ok {

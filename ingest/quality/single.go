@@ -295,6 +295,10 @@ func (c *checker) areas(s *scan, r *rule) (func(context.Context) error, error) {
 		return nil, nil
 	}
 	at := s.column(col.Name)
+	sums, err := c.control(s, r, p)
+	if err != nil {
+		return nil, err
+	}
 	var doubtful []stored
 	s.each(r, true, func(w *row) error {
 		v, ok := number(w.values[at])
@@ -321,7 +325,7 @@ func (c *checker) areas(s *scan, r *rule) (func(context.Context) error, error) {
 			}
 			doubtful = doubtful[k:]
 		}
-		return nil
+		return sums(ctx)
 	}, nil
 }
 
