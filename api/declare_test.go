@@ -229,6 +229,15 @@ func TestFeatureLeadsToItsProjects(t *testing.T) {
 	if diff := cmp.Diff([]string{waterProject}, named(t, a.json(t)["projects"], "code")); diff != "" {
 		t.Errorf("after a release:\n%s", diff)
 	}
+	// A feature of an earlier release is asked for in that release.
+	w.deliver(t, ingest.Request{Files: []string{wells(t, 1, 0)}, Dataset: "wells", Sender: water})
+	const gone = "/collections/wells/items/2/projects"
+	if a := w.get(t, land, gone); a.status != http.StatusNotFound {
+		t.Errorf("projects of a feature that is gone: %d %s", a.status, a.body)
+	}
+	if diff := cmp.Diff([]string{waterProject}, named(t, w.get(t, land, gone+"?release=1").json(t)["projects"], "code")); diff != "" {
+		t.Errorf("in the release that had it:\n%s", diff)
+	}
 }
 
 // TestFiguresOpen follows each figure to the projects it counts.

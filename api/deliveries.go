@@ -36,7 +36,15 @@ func (s *Server) delivery(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, r, mediaJSON, d)
+	return writeJSON(w, r, mediaJSON, answered(r, d))
+}
+
+// answered is a delivery with what its reader may do with it.
+func answered(r *request, d *ingest.Delivery) any {
+	return struct {
+		*ingest.Delivery
+		May []ingest.Action `json:"may"`
+	}{d, d.May(decider(r.principal))}
 }
 
 // concerning reads a delivery with so many findings. For those whom it does not

@@ -132,7 +132,7 @@ func (s *Server) answerDelivery(w http.ResponseWriter, r *request, id int64, sta
 	if err != nil {
 		return err
 	}
-	body, err := json.Marshal(d)
+	body, err := json.Marshal(answered(r, d))
 	if err != nil {
 		return fmt.Errorf("encode delivery: %w", err)
 	}
@@ -166,6 +166,23 @@ func (s *Server) uploaded(w http.ResponseWriter, r *request) error {
 	return send(w, r, mediaJSON, "", "no-store", http.StatusOK, body)
 }
 
+// listUploads answers what has arrived of each file.
+func (s *Server) listUploads(w http.ResponseWriter, r *request) error {
+	id, err := r.delivery()
+	if err != nil {
+		return err
+	}
+	files, err := s.Ingest.Files(r.Context(), id, decider(r.principal))
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]any{"files": files})
+	if err != nil {
+		return fmt.Errorf("encode answer: %w", err)
+	}
+	return send(w, r, mediaJSON, "", "no-store", http.StatusOK, body)
+}
+
 // upload takes bytes of a file from an offset on: all of it (PUT), or what follows
 // what has arrived (PATCH with Upload-Offset). After a break the caller asks for
 // the offset and goes on.
@@ -188,6 +205,12 @@ func (s *Server) upload(w http.ResponseWriter, r *request) error {
 	if size > 0 {
 		w.Header().Set(uploadOffset, strconv.FormatInt(size, 10))
 	}
+	var p *problem.Error
+	if err != nil && body.broken != nil && !errors.As(err, &p) {
+		s.config.Log.InfoContext(r.Context(), "upload broken off by the client", "delivery", id, "file", r.param("file"), "bytes", size, "request", requestID(r.Context()))
+		w.WriteHeader(statusClientClosed)
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -209,6 +232,7 @@ type pacedReader struct {
 	body   io.Reader
 	extend func() error
 	last   time.Time
+	broken error // why the body ended before its end
 }
 
 // Read moves the deadline at most once a second.
@@ -217,7 +241,11 @@ func (p *pacedReader) Read(b []byte) (int, error) {
 		p.last = now
 		_ = p.extend() // a transport without deadlines has none to move
 	}
-	return p.body.Read(b)
+	n, err := p.body.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		p.broken = err
+	}
+	return n, err
 }
 
 // submitDelivery hands a delivery to the workers.
@@ -272,11 +300,23 @@ func (s *Server) decideDelivery(w http.ResponseWriter, r *request) error {
 	return s.answerDelivery(w, r, id, http.StatusAccepted)
 }
 
-// eventEvery is how often a watched delivery is looked at.
-const eventEvery = time.Second
+// How often a watched delivery is looked at, how often a watcher who hears nothing
+// new is shown that the connection lives, and how long one stays.
+const (
+	eventEvery = time.Second
+	eventBeat  = 15 * time.Second
+	eventTotal = 15 * time.Minute
+)
+
+// restsWith reports whether a delivery in the state waits for a person: there is
+// nothing to watch until somebody acts.
+func restsWith(state string) bool {
+	return state == ingest.StateReceiving || state == ingest.StateInspected || state == ingest.StateAwaiting
+}
 
 // watchDelivery streams the state and progress of a delivery as server-sent
-// events until it has ended (HTML, 9.2).
+// events while it is worked on (HTML, 9.2): until it has ended or waits for a
+// person, and no longer than eventTotal.
 func (s *Server) watchDelivery(w http.ResponseWriter, r *request) error {
 	id, err := r.delivery()
 	if err != nil {
@@ -301,19 +341,28 @@ func (s *Server) watchDelivery(w http.ResponseWriter, r *request) error {
 	controller := http.NewResponseController(w)
 	ticker := time.NewTicker(eventEvery)
 	defer ticker.Stop()
-	last := ""
+	ends := time.Now().Add(eventTotal)
+	last, told := "", time.Now()
 	for {
 		event, err := json.Marshal(map[string]any{"state": d.State, "progress": d.Progress, "error": d.Error})
 		if err != nil {
 			return nil
 		}
-		text := ": \n\n" // a comment keeps the connection
+		text := ""
 		if string(event) != last {
 			last = string(event)
 			text = "data: " + last + "\n\n"
+		} else if time.Since(told) >= eventBeat {
+			text = ": \n\n" // a comment keeps the connection
 		}
-		_ = controller.SetWriteDeadline(time.Now().Add(uploadPause))
-		if _, err := io.WriteString(w, text); err != nil || controller.Flush() != nil || d.FinishedAt != nil || d.State == ingest.StateAwaiting {
+		if text != "" {
+			told = time.Now()
+			_ = controller.SetWriteDeadline(told.Add(uploadPause))
+			if _, err := io.WriteString(w, text); err != nil || controller.Flush() != nil {
+				return nil
+			}
+		}
+		if d.FinishedAt != nil || restsWith(d.State) || time.Now().After(ends) {
 			return nil
 		}
 		select {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -120,10 +121,24 @@ func TestDeliverByHTTP(t *testing.T) {
 	if a := w.get(t, contributor, file); a.number(t, "offset") != 100 || a.header.Get("Upload-Offset") != "100" {
 		t.Errorf("arrived: %s", a.body)
 	}
+	files := fmt.Sprintf("/deliveries/%d/files", id)
+	if a := w.get(t, contributor, files); a.status != 200 || string(a.body) != `{"files":[{"file":"渠道.geojson","offset":100}]}` {
+		t.Errorf("what has arrived: %d %s", a.status, a.body)
+	}
+	if a := w.get(t, land, files); a.status != 404 {
+		t.Errorf("a stranger lists files: %d", a.status)
+	}
+	w.breakOff(t, contributor, file, 100, 10_000, text[100:150])
+	if a := w.get(t, contributor, files); !strings.Contains(string(a.body), `"offset":150`) {
+		t.Errorf("what arrived before the client broke off: %s", a.body)
+	}
+	if a := w.do(t, http.MethodPatch, contributor, file, strings.NewReader(text[150:200]), octets("150")); a.status != 200 {
+		t.Errorf("going on after a break: %d %s", a.status, a.body)
+	}
 	if a := w.do(t, http.MethodPatch, land, file, strings.NewReader(text[100:]), octets("100")); a.status != http.StatusNotFound {
 		t.Errorf("a stranger uploads: %d %s", a.status, a.body)
 	}
-	if a := w.do(t, http.MethodPatch, contributor, file, strings.NewReader(text[100:]), octets("100")); a.status != 200 || a.number(t, "offset") != int64(len(text)) {
+	if a := w.do(t, http.MethodPatch, contributor, file, strings.NewReader(text[200:]), octets("200")); a.status != 200 || a.number(t, "offset") != int64(len(text)) {
 		t.Fatalf("patch: %d %s", a.status, a.body)
 	}
 	if a := w.do(t, http.MethodPut, contributor, fmt.Sprintf("/deliveries/%d/files/..%%2fx", id), strings.NewReader("x"), octets("0")); a.status != http.StatusBadRequest {
@@ -137,6 +152,12 @@ func TestDeliverByHTTP(t *testing.T) {
 	}
 	// The settings of a first delivery hold for it: it waits for approval.
 	w.until(t, contributor, id, "awaiting")
+	for caller, want := range map[string]string{reader: "[]", contributor: "[withdraw retry]", water: "[approve reject withdraw retry]", egov: "[approve reject withdraw retry]"} {
+		a := w.get(t, caller, fmt.Sprintf("/deliveries/%d", id))
+		if got := fmt.Sprint(a.json(t)["may"]); got != want || a.text(t, "senderName") != "市水利局" || a.text(t, "ownerName") != "市水利局" {
+			t.Errorf("%q may %s, want %s: %s", caller, got, want, a.body)
+		}
+	}
 	decide := func(caller, action string) answer {
 		return w.do(t, http.MethodPost, caller, fmt.Sprintf("/deliveries/%d/decisions", id), strings.NewReader(`{"action":"`+action+`","document":"常水审〔2012〕1号","note":"属实"}`), asJSON)
 	}
@@ -190,6 +211,65 @@ func TestDeliverByHTTP(t *testing.T) {
 		t.Errorf("reject: %d %s", a.status, a.body)
 	}
 	w.until(t, land, id, "rejected")
+}
+
+// breakOff begins a PATCH of so many bytes, sends the part and goes away.
+func (w *world) breakOff(t testing.TB, caller, path string, offset, length int, part string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", w.server.Listener.Addr().String())
+	check(t, err)
+	_, err = fmt.Fprintf(conn, "PATCH %s HTTP/1.1\r\nHost: x\r\nX-API-Key: %s\r\nContent-Type: application/octet-stream\r\nUpload-Offset: %d\r\nContent-Length: %d\r\n\r\n%s",
+		path, w.keys[caller], offset, length, part)
+	check(t, err)
+	for range 100 {
+		if w.busy.Load() > 0 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	check(t, conn.Close())
+	for range 500 {
+		if w.busy.Load() == 0 {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("the broken upload goes on")
+}
+
+// Who asks is told what their key may do; a delivery that waits for somebody to name
+// its datasets says what was found, and nobody watches it for nothing.
+func TestDeliveryThatWaitsForNames(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.work(t)
+	for caller, want := range map[string]string{anonymous: "<nil> false", reader: "reader false", contributor: "contributor false", water: "approver false", egov: "approver true"} {
+		principal := w.get(t, caller, "/?f=json").json(t)["principal"].(map[string]any)
+		if got := fmt.Sprint(principal["role"], " ", principal["operator"]); got != want {
+			t.Errorf("%q is told %s, want %s", caller, got, want)
+		}
+	}
+	a := w.do(t, http.MethodPost, contributor, "/deliveries", strings.NewReader(`{}`), header{"Content-Type": "application/json"})
+	id := a.number(t, "delivery")
+	events := func() {
+		t.Helper()
+		began := time.Now()
+		if a := w.get(t, contributor, fmt.Sprintf("/deliveries/%d/events", id)); a.status != 200 || !strings.HasPrefix(string(a.body), "data: ") || time.Since(began) > 5*time.Second {
+			t.Errorf("watching: %d %q after %v", a.status, a.body, time.Since(began))
+		}
+	}
+	events()
+	if a := w.do(t, http.MethodPut, contributor, fmt.Sprintf("/deliveries/%d/files/ditch.geojson", id), strings.NewReader(lines(3, 0)), header{"Content-Type": "application/octet-stream"}); a.status != 200 {
+		t.Fatalf("put: %d %s", a.status, a.body)
+	}
+	w.do(t, http.MethodPost, contributor, fmt.Sprintf("/deliveries/%d/submit", id), nil)
+	a = w.until(t, contributor, id, "inspected")
+	plan := a.json(t)["plan"].(map[string]any)
+	list, _ := plan["assignments"].([]any)
+	if len(list) != 1 || fmt.Sprint(list[0].(map[string]any)["layers"]) != "[ditch]" || list[0].(map[string]any)["rows"] != 3.0 {
+		t.Errorf("what was found: %s", a.body)
+	}
+	events()
 }
 
 // A watcher of a delivery is told each state as it comes, and then let go.

@@ -16,9 +16,9 @@ func (s *Server) landing(w http.ResponseWriter, r *request) error {
 	}
 	base := s.origin(r.Request)
 	city := s.config.City
-	principal := map[string]any{"organisation": nil, "name": "", "nameEn": ""}
+	principal := map[string]any{"organisation": nil, "name": "", "nameEn": "", "role": nil, "operator": false}
 	if !r.principal.Anonymous() {
-		principal = map[string]any{"organisation": r.principal.Organisation, "name": r.principal.NameZH, "nameEn": r.principal.NameEN}
+		principal = map[string]any{"organisation": r.principal.Organisation, "name": r.principal.NameZH, "nameEn": r.principal.NameEN, "role": r.principal.Role, "operator": r.principal.Operates()}
 	}
 	return writeJSON(w, r, mediaJSON, map[string]any{
 		"title":       "数字" + strings.TrimSuffix(city.NameZH, "市") + " 空间数据平台",

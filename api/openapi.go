@@ -226,7 +226,7 @@ func responses(r route) map[string]any {
 		status = http.StatusOK
 	}
 	named := []string{"X-Request-Id", "Cache-Control"}
-	cached := r.method == http.MethodGet && r.response != "status" && r.response != "upload" && r.media != "text/event-stream" && !r.reports
+	cached := r.method == http.MethodGet && r.response != "status" && r.response != "upload" && r.response != "uploads" && r.media != "text/event-stream" && !r.reports
 	if cached {
 		named = append(named, "ETag")
 	}

@@ -165,13 +165,13 @@ func TestEveryOperationAnswers(t *testing.T) {
 	w.deliver(t, ingest.Request{Files: []string{changedWells(t)}, Dataset: "wells", Sender: water}) // the fifth
 	for path, item := range w.contract.document.Paths.Map() {
 		target, ok := examples[path]
-		if !ok && item.Get != nil && path != "/deliveries/{delivery}/files/{file}" {
+		if !ok && item.Get != nil && !strings.HasPrefix(path, "/deliveries/{delivery}/files") {
 			t.Errorf("%s: there is no example", path)
 			continue
 		}
 		for method := range item.Operations() {
-			if method != http.MethodGet || path == "/deliveries/{delivery}/files/{file}" {
-				continue // what changes things has tests of its own
+			if method != http.MethodGet || strings.HasPrefix(path, "/deliveries/{delivery}/files") {
+				continue // what changes things, or is there while it comes, has tests of its own
 			}
 			a := w.get(t, egov, target)
 			if a.status != http.StatusOK {

@@ -181,7 +181,11 @@ func (s *Server) itemProjects(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	ref, list, err := s.Projects.OfFeature(r.Context(), r.view, catalog.FeatureRef{Collection: d.ID, FID: fid})
+	rel, err := s.release(r, d)
+	if err != nil {
+		return err
+	}
+	ref, list, err := s.Projects.OfFeature(r.Context(), r.view, catalog.FeatureRef{Collection: d.ID, FID: fid, Release: rel})
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func (s *Server) table() []route {
 		},
 		get("/collections/{collection}/items/{feature}/history", "getItemHistory", tagReleases, "要素的各个历史状态", "the versions of a feature", "history", s.history),
 		get("/collections/{collection}/changes", "getChanges", tagReleases, "某修订之后的逐条变化", "changes after a revision, one by one", "changes", s.changes, pSince, pLimit(defaultChanges, maxChanges)),
-		get("/collections/{collection}/items/{feature}/projects", "getItemProjects", tagProjects, "要素的相关项目", "projects of a feature", "featureProjects", s.itemProjects),
+		get("/collections/{collection}/items/{feature}/projects", "getItemProjects", tagProjects, "要素的相关项目", "projects of a feature", "featureProjects", s.itemProjects, pRelease, pAsOf),
 
 		get("/collections/{collection}/tiles", "getTilesets", tagTiles, "瓦片集列表", "tilesets", "tilesets", s.tilesets),
 		get("/collections/{collection}/tiles/{tileMatrixSet}", "getTileset", tagTiles, "一个瓦片集", "one tileset", "tileset", s.tilesets),
@@ -114,6 +114,7 @@ func (s *Server) table() []route {
 			method: http.MethodPost, pattern: "/deliveries", id: "createDelivery", tag: tagReleases, zh: "新建交付，随后上传文件并提交", en: "make a delivery, to which files are uploaded before it is submitted",
 			body: "deliveryRequest", response: "delivery", status: http.StatusCreated, handle: s.createDelivery,
 		},
+		get("/deliveries/{delivery}/files", "getUploads", tagReleases, "各文件已到达的字节数", "how many bytes of each file have arrived", "uploads", s.listUploads),
 		get("/deliveries/{delivery}/files/{file}", "getUpload", tagReleases, "文件已到达的字节数", "how many bytes of a file have arrived", "upload", s.uploaded),
 		{
 			method: http.MethodPut, pattern: "/deliveries/{delivery}/files/{file}", id: "putUpload", tag: tagReleases, zh: "上传整个文件", en: "upload a whole file",

@@ -8,4 +8,7 @@ type FeatureRef struct {
 	Key        string  // value of the business key as text, empty when there is none
 	Title      string  // value of the label column, may be empty
 	Bounds     *Bounds // nil when the feature has no geometry
+	// Release is the state of the dataset in which the feature is looked for. Nil: the
+	// current one.
+	Release *Release
 }

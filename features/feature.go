@@ -45,8 +45,8 @@ func (s *Store) Feature(ctx context.Context, d *catalog.Dataset, r *catalog.Rele
 	return out, nil
 }
 
-// Locate finds the feature that ref names, in the current release of a dataset
-// that the view shows: by ref.Key when that is set, by ref.FID otherwise; a key in
+// Locate finds the feature that ref names, in the release it names or the current
+// one of a dataset that the view shows: by ref.Key when that is set, by ref.FID otherwise; a key in
 // a dataset without a business key names nothing. It answers with all fields of the reference. Where
 // several rows share a key, the lowest fid is the one.
 //
@@ -66,7 +66,7 @@ func (s *Store) Locate(ctx context.Context, q pgx.Tx, view catalog.View, ref cat
 	if !ok {
 		return catalog.FeatureRef{}, absent(ref.Collection, name)
 	}
-	out := catalog.FeatureRef{Collection: d.ID}
+	out := catalog.FeatureRef{Collection: d.ID, Release: ref.Release}
 	var west, south, east, north *float64
 	err := q.QueryRow(ctx, sql.String(), sql.Args()...).Scan(&out.FID, &out.Key, &out.Title, &west, &south, &east, &north)
 	switch {
@@ -83,6 +83,9 @@ func (s *Store) Locate(ctx context.Context, q pgx.Tx, view catalog.View, ref cat
 
 func locateSQL(d *catalog.Dataset, ref catalog.FeatureRef) (*postgis.SQL, bool) {
 	r := d.Current
+	if ref.Release != nil {
+		r = ref.Release
+	}
 	key, keyed := r.Column(d.BusinessKey)
 	s := new(postgis.SQL).Raw("SELECT fid, ")
 	textColumn(s, r, d.BusinessKey)

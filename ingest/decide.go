@@ -105,7 +105,7 @@ func record(ctx context.Context, tx pgx.Tx, id int64, action Action, by Decider)
 	var actors []string
 	var fourEyes bool
 	err := tx.QueryRow(ctx, `SELECT v.state, coalesce(v.sender, ''), v.actors || v.actor, coalesce(d.owner, v.request->'settings'->>'owner', ''),
-		coalesce(v.request->'settings'->>'approval', '') = 'four-eyes' OR coalesce(d.approval, '') = 'four-eyes'
+		`+fourEyesSQL+`
 		FROM changde.deliveries v LEFT JOIN changde.datasets d ON d.id = v.dataset WHERE v.id = $1`, id).Scan(&state, &sender, &actors, &owner, &fourEyes)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, ErrNoDelivery
@@ -113,15 +113,10 @@ func record(ctx context.Context, tx pgx.Tx, id int64, action Action, by Decider)
 	if err != nil {
 		return 0, fmt.Errorf("read delivery %d: %w", id, err)
 	}
-	sending := by.Admin || by.Contributor && by.Organisation != "" && by.Organisation == sender
-	deciding := by.Admin || by.Approver && by.Organisation != "" && by.Organisation == owner
-	if !sending && !deciding && by.Organisation != sender && by.Organisation != owner {
+	if !by.Admin && by.Organisation != sender && by.Organisation != owner {
 		return 0, ErrNoDelivery // who may not see it is not told of it
 	}
-	allowed := deciding
-	if action == Withdraw || action == Retry || action == Cancel {
-		allowed = sending || deciding
-	}
+	allowed := by.may(action, sender, owner)
 	if !allowed {
 		return 0, problem.New(problem.Forbidden, "decision-forbidden", fmt.Sprint(id),
 			"您的密钥没有作此决定的权限：审批属于数据集所属单位的审批人，撤回属于交付单位", "your key may not decide this: approvers of the dataset's owner approve, the sender withdraws")
@@ -137,6 +132,32 @@ func record(ctx context.Context, tx pgx.Tx, id int64, action Action, by Decider)
 	}
 	return 0, problem.New(problem.Conflict, "delivery-state", fmt.Sprint(id),
 		fmt.Sprintf("交付处于 %s 状态，不能执行 %s", state, action), fmt.Sprintf("the delivery is %s; %s is not possible", state, action))
+}
+
+// fourEyesSQL tells whether a delivery, or its dataset, wants two persons.
+const fourEyesSQL = `coalesce(v.request->'settings'->>'approval', '') = 'four-eyes' OR coalesce(d.approval, '') = 'four-eyes'`
+
+// may reports whether the organisation and role of by allow an action on a delivery
+// of sender for a dataset of owner.
+func (by Decider) may(action Action, sender, owner string) bool {
+	sending := by.Admin || by.Contributor && by.Organisation != "" && by.Organisation == sender
+	deciding := by.Admin || by.Approver && by.Organisation != "" && by.Organisation == owner
+	if action == Withdraw || action == Retry || action == Cancel {
+		return sending || deciding
+	}
+	return deciding
+}
+
+// May lists the actions that by may take on the delivery as it stands.
+func (d *Delivery) May(by Decider) []Action {
+	out := []Action{}
+	for _, action := range []Action{Approve, Reject, Withdraw, Retry, Cancel} {
+		if slices.Contains(waiting[action], d.State) && by.may(action, d.Sender, d.Owner) &&
+			(action != Approve || !d.fourEyes || !slices.Contains(d.actors, by.Actor)) {
+			out = append(out, action)
+		}
+	}
+	return out
 }
 
 func insertDecision(ctx context.Context, tx pgx.Tx, id int64, action Action, by Decider) (decision int64, err error) {

@@ -18,6 +18,7 @@ type Summary struct {
 	Mode       Mode       `json:"mode"`
 	Release    int        `json:"release,omitempty"`
 	Sender     string     `json:"sender,omitempty"`
+	SenderName string     `json:"senderName,omitempty"`
 	Actor      string     `json:"actor,omitempty"`
 	Document   string     `json:"document,omitempty"`
 	Files      []string   `json:"files"`
@@ -54,11 +55,12 @@ func (i *Ingester) Deliveries(ctx context.Context, by Decider, f Filter) (list [
 	}
 	f.Limit = min(f.Limit, 1000)
 	rows, err := i.pool.Query(ctx, `
-		SELECT v.id, coalesce(v.dataset, ''), v.state, v.mode, coalesce(r.release, 0), coalesce(v.sender, ''), v.actor, v.document, v.files, v.bytes,
+		SELECT v.id, coalesce(v.dataset, ''), v.state, v.mode, coalesce(r.release, 0), coalesce(v.sender, ''), coalesce(s.name_zh, ''), v.actor, v.document, v.files, v.bytes,
 		       v.rows_read, v.published, v.refused, v.blocking, v.errors, v.warnings, v.confirm, coalesce(v.difference->>'zh', ''), coalesce(v.difference->>'en', ''),
 		       CASE WHEN v.state = 'loading' THEN v.progress END, coalesce(v.error, ''), v.started_at, v.finished_at
 		FROM changde.deliveries v LEFT JOIN changde.datasets d ON d.id = v.dataset
 		LEFT JOIN changde.releases r ON r.delivery = v.id AND r.restores IS NULL
+		LEFT JOIN changde.organisations s ON s.id = v.sender
 		WHERE ($1 OR v.sender = $2 OR coalesce(d.owner, v.request->'settings'->>'owner') = $2) AND ($3 = '' OR v.dataset = $3) AND ($4 = '' OR v.state = $4) AND ($5 = 0 OR v.id < $5)
 		ORDER BY v.id DESC LIMIT $6`, by.Admin, by.Organisation, f.Dataset, f.State, f.Before, f.Limit+1)
 	if err != nil {

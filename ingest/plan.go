@@ -61,6 +61,8 @@ type Plan struct {
 	Transformation *TransformationUse `json:"transformation,omitempty"`
 	Columns        []ColumnPlan       `json:"columns"`
 	Notes          []Note             `json:"notes"`
+	// Assignments are, of a delivery that names no dataset, where its layers go.
+	Assignments []Assignment `json:"assignments,omitempty"`
 
 	delivery  *delivery
 	request   Request

@@ -269,6 +269,29 @@ func (i *Ingester) Uploaded(ctx context.Context, id int64, name string, by Decid
 	return i.config.Depot.Size(ctx, fmt.Sprintf("%d/%s", id, name))
 }
 
+// UploadedFile is a file of a delivery as far as it has arrived.
+type UploadedFile struct {
+	File  string `json:"file"`
+	Bytes int64  `json:"offset"`
+}
+
+// Files lists what has arrived of a delivery that is being received, by name.
+func (i *Ingester) Files(ctx context.Context, id int64, by Decider) ([]UploadedFile, error) {
+	if err := i.receiving(ctx, id, by); err != nil {
+		return nil, err
+	}
+	entries, err := i.config.Depot.List(ctx, fmt.Sprintf("%d/", id))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]UploadedFile, 0, len(entries))
+	for _, e := range entries {
+		_, name, _ := strings.Cut(e.Name, "/")
+		out = append(out, UploadedFile{name, e.Size})
+	}
+	return out, nil
+}
+
 // Submit ends the upload of a delivery and hands it to the workers. Files that
 // the dataset has already, or that wait for it, are refused unless repeat, or the
 // request, says that they are meant.

@@ -89,11 +89,16 @@ type Delivery struct {
 	Document   string     `json:"document,omitempty"`
 	Note       string     `json:"note,omitempty"`
 	Owner      string     `json:"owner,omitempty"` // of the dataset
+	SenderName string     `json:"senderName,omitempty"`
+	OwnerName  string     `json:"ownerName,omitempty"`
 	Files      []string   `json:"files"`
 	Bytes      int64      `json:"bytes"`
 	SHA256     string     `json:"sha256"`
 	StartedAt  time.Time  `json:"started"`
 	FinishedAt *time.Time `json:"finished"`
+
+	actors   []string // who took part in delivering
+	fourEyes bool
 }
 
 // Delivery reads a delivery with up to limit findings, in the order of rows.
@@ -133,12 +138,16 @@ func (d *Delivery) read(ctx context.Context, tx pgx.Tx, id int64) error {
 		SELECT v.id, coalesce(v.dataset, ''), v.state, v.mode, coalesce(r.release, 0), v.rows_read, v.published, v.repaired, v.refused, v.noted, coalesce(v.error, ''),
 		       v.blocking, v.errors, v.warnings, coalesce(v.codes, '{}'), v.confirm, v.plan, v.difference, v.rules, v.progress,
 		       coalesce(v.sender, ''), v.actor, v.document, v.note, coalesce(d.owner, v.request->'settings'->>'owner', ''), v.files, v.bytes, coalesce(encode(v.sha256, 'hex'), ''),
-		       v.started_at, v.finished_at, (SELECT count(*) FROM changde.findings f WHERE f.delivery = v.id)
+		       v.started_at, v.finished_at, (SELECT count(*) FROM changde.findings f WHERE f.delivery = v.id),
+		       coalesce(s.name_zh, ''), coalesce(o.name_zh, ''), v.actors || v.actor, `+fourEyesSQL+`
 		FROM changde.deliveries v LEFT JOIN changde.datasets d ON d.id = v.dataset
+		LEFT JOIN changde.organisations s ON s.id = v.sender
+		LEFT JOIN changde.organisations o ON o.id = coalesce(d.owner, v.request->'settings'->>'owner')
 		LEFT JOIN changde.releases r ON r.delivery = v.id AND r.restores IS NULL
 		WHERE v.id = $1`, id).Scan(&d.Report.Delivery, &d.Dataset, &d.State, &d.Mode, &d.Release, &d.Read, &d.Published, &d.Repaired, &d.Refused, &d.Noted, &d.Error,
 		&d.Blocking, &d.Errors, &d.Warnings, &d.Codes, &d.Confirm, &plan, &difference, &rules, &progress,
-		&d.Sender, &d.Actor, &d.Document, &d.Note, &d.Owner, &d.Files, &d.Bytes, &d.SHA256, &d.StartedAt, &d.FinishedAt, &d.Kept)
+		&d.Sender, &d.Actor, &d.Document, &d.Note, &d.Owner, &d.Files, &d.Bytes, &d.SHA256, &d.StartedAt, &d.FinishedAt, &d.Kept,
+		&d.SenderName, &d.OwnerName, &d.actors, &d.fourEyes)
 	if err != nil {
 		return err
 	}

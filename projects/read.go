@@ -92,6 +92,14 @@ func linkedSince(view catalog.View, collection string) time.Time {
 	return time.Time{}
 }
 
+// currentRelation is the content that a dataset's current release is in.
+func currentRelation(view catalog.View, collection string) [2]string {
+	if d, ok := view.Dataset(collection); ok {
+		return d.Current.Relation
+	}
+	return [2]string{}
+}
+
 // linked reads the links of a project into the datasets of the view.
 func (s *Store) linked(ctx context.Context, tx pgx.Tx, view catalog.View, project int64) ([]Asset, error) {
 	var visible []string
@@ -148,12 +156,14 @@ func (s *Store) OfFeature(ctx context.Context, view catalog.View, ref catalog.Fe
 		if _, ok := view.Dataset(projectsDataset); !ok {
 			return nil
 		}
+		// A number of a row names it in the current release alone.
+		current := ref.Release == nil || ref.Release.Relation == currentRelation(view, found.Collection)
 		rows, err := tx.Query(ctx, `
 			SELECT p.code, p.name_zh, p.name_en, p.construction_unit, p.state, a.role
 			FROM changde.project_assets a JOIN changde.projects p ON p.fid = a.project_fid
-			WHERE a.collection = $1 AND (a.feature_key = $2 AND $2 <> '' OR a.feature_key = '' AND a.fid = $3 AND a.created_at >= $4)
+			WHERE a.collection = $1 AND (a.feature_key = $2 AND $2 <> '' OR a.feature_key = '' AND a.fid = $3 AND a.created_at >= $4 AND $5)
 			GROUP BY p.code, p.name_zh, p.name_en, p.construction_unit, p.state, a.role
-			ORDER BY p.code, a.role LIMIT 1000`, found.Collection, found.Key, found.FID, linkedSince(view, found.Collection))
+			ORDER BY p.code, a.role LIMIT 1000`, found.Collection, found.Key, found.FID, linkedSince(view, found.Collection), current)
 		if err != nil {
 			return err
 		}

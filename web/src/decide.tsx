@@ -11,11 +11,10 @@ import type { Key } from './zh';
 
 const help: Record<DeliveryAction, Key> = { approve: 'approveHelp', reject: 'rejectHelp', withdraw: 'withdrawHelp', retry: 'retryHelp', cancel: 'cancelHelp' };
 
-/** The actions that a delivery's state allows. Whether this key may take them is the server's to say. */
+/** The actions that a delivery's state allows and this key may take, as the server says. */
 export function Decide({ d, decided }: { d: Delivery; decided: () => void }) {
   const asked = useSignal<DeliveryAction | null>(null);
-  const actions = actionsIn(d.state);
-  if (actions.length === 0) return null;
+  const actions = actionsIn(d.state).filter((action) => d.may?.includes(action));
   const waiting = undecided(d) ? (d.decisions ?? []).findLast((x) => !x.carried) : undefined;
   if (waiting) {
     return (
@@ -24,6 +23,7 @@ export function Decide({ d, decided }: { d: Delivery; decided: () => void }) {
       </p>
     );
   }
+  if (actions.length === 0) return null;
   return (
     <div class="decide" role="group" aria-label={t('decide')}>
       {actions.map((action) => (

@@ -109,7 +109,7 @@ function Row({ d }: { d: DeliverySummary }) {
         {files.length === 0 ? '—' : files.length === 1 ? files[0] : t('filesMore', { name: files[0]!, n: files.length })}
       </td>
       <td role="cell" class="sender" data-label={t('sender')}>
-        {organisationName(d.sender)}
+        {organisationName(d.sender, d.senderName)}
         {d.document && <small class="muted">{d.document}</small>}
       </td>
       <td role="cell" class="started" data-label={t('started')}>{value(d.started, 'timestamp', lang.value)}</td>

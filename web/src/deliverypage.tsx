@@ -97,8 +97,8 @@ function BackLink() {
 
 function Head({ d, decided }: { d: Delivery; decided: () => void }) {
   const facts: [Key, preact.ComponentChildren][] = [
-    ['sender', organisationName(d.sender)],
-    ['owner', organisationName(d.owner)],
+    ['sender', organisationName(d.sender, d.senderName)],
+    ['owner', organisationName(d.owner, d.ownerName)],
     ['mode', modeText(d.mode)],
     ['document', d.document],
     ['note', d.note],

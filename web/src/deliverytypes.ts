@@ -34,6 +34,7 @@ export interface DeliverySummary extends Counts {
   mode: Mode;
   release?: number;
   sender?: string;
+  senderName?: string;
   document?: string;
   files: string[] | null;
   bytes: number;
@@ -122,6 +123,8 @@ export interface Difference {
   schema: Note[] | null;
   inPlace: boolean;
   listed: boolean;
+  /** The list of changes is no longer kept. */
+  dropped?: boolean;
   zh: string;
   en: string;
 }
@@ -173,7 +176,11 @@ export interface Delivery extends Counts {
   plan?: Plan | null;
   progress?: Progress | null;
   decisions: Decision[] | null;
+  /** What this key may do with the delivery as it stands. */
+  may?: DeliveryAction[];
   sender?: string;
+  senderName?: string;
+  ownerName?: string;
   actor?: string;
   document?: string;
   note?: string;

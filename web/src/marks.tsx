@@ -87,12 +87,12 @@ export function datasetTitle(id: string): string {
 }
 
 /** An organisation's name where the catalogue tells it. */
-export function organisationName(id: string | undefined): string {
+export function organisationName(id: string | undefined, name?: string): string {
   if (!id) return '—';
   const me = state.landing.value?.principal;
   if (me?.organisation === id) return both(me.name, me.nameEn) || id;
   const owner = (state.collections.value ?? []).find((c) => c.owner?.id === id)?.owner;
-  return owner ? both(owner.name, owner.nameEn) : id;
+  return owner ? both(owner.name, owner.nameEn) : name || id;
 }
 
 export function Failure({ of }: { of: RequestError }) {

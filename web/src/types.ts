@@ -13,6 +13,8 @@ export interface Principal {
   organisation: string | null;
   name: string;
   nameEn: string;
+  role?: 'reader' | 'contributor' | 'approver' | null;
+  operator?: boolean;
 }
 
 export interface Landing {
