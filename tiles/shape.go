@@ -27,10 +27,13 @@ const (
 // each feature, so that a feature costs no allocation.
 //
 // Simplifying comes before clipping, so that a line on both sides of a tile's
-// edge loses the same vertices in both tiles.
+// edge loses the same vertices in both tiles. Polygons are simplified by a coarser
+// grid alone: where it leads a vertex depends on nothing but the vertex, so a
+// border that two polygons share stays shared.
 type shaper struct {
 	plane     plane
-	tolerance float64 // of simplification, in units of Extent; 0 for none
+	tolerance float64 // of the simplification of lines, in units of Extent; 0 for none
+	snap      float64 // the grid of polygons, in units of Extent
 	box       orb.Bound
 
 	// b is what is left to read of the geometry.
@@ -39,21 +42,34 @@ type shaper struct {
 	corrupt bool
 
 	path     []orb.Point
-	grid     [][2]int32
+	grid     []vertex
 	simplify simplifier
+	outline  outline
 
 	// collapsed tells that a part inside the tile was lost for being too small.
 	collapsed bool
-	dots      [][2]int32
+	dots      []vertex
 	out       [kinds]commands
 }
 
 // newShaper makes the shaper of a tile whose address is valid.
 func newShaper(a Address, tolerance float64) *shaper {
 	return &shaper{
-		plane: newPlane(a), tolerance: tolerance,
+		plane: newPlane(a), tolerance: tolerance, snap: snapAt(a.Z),
 		box: orb.Bound{Min: orb.Point{-Buffer, -Buffer}, Max: orb.Point{Extent + Buffer, Extent + Buffer}},
 	}
+}
+
+// snapAt is the grid of polygons at a zoom: a pixel of a 512-pixel tile is 8 units
+// wide, and features are many where a tile shows much.
+func snapAt(z int) float64 {
+	switch {
+	case z >= DetailZoom:
+		return 1
+	case z >= DetailZoom-2:
+		return 2
+	}
+	return 4
 }
 
 // commands is an MVT geometry (4.3) in the making, as packed varints. The cursor
@@ -73,7 +89,7 @@ func (c *commands) command(id, count int) {
 	c.b = binary.AppendUvarint(c.b, uint64(id&7|count<<3))
 }
 
-func (c *commands) to(p [2]int32) {
+func (c *commands) to(p vertex) {
 	c.b = binary.AppendUvarint(c.b, zigzag(p[0]-c.x))
 	c.b = binary.AppendUvarint(c.b, zigzag(p[1]-c.y))
 	c.x, c.y = p[0], p[1]
@@ -86,12 +102,16 @@ func zigzag(v int32) uint64 { return uint64(uint32(v<<1) ^ uint32(v>>31)) }
 // collection go to the kind they are of.
 func (s *shaper) shape(ewkb []byte) bool {
 	s.b, s.corrupt, s.collapsed, s.dots = ewkb, false, false, s.dots[:0]
+	s.outline.reset()
 	for i := range s.out {
 		s.out[i] = commands{b: s.out[i].b[:0]}
 	}
 	s.geometry(0)
 	if s.corrupt || len(s.b) != 0 {
 		return false
+	}
+	if rings := len(s.outline.rings); rings > 0 && !s.outline.write(&s.out[polygons]) {
+		s.collapsed = true
 	}
 	if len(s.dots) > 0 {
 		c := &s.out[points]
@@ -229,12 +249,12 @@ func (s *shaper) point(stride int) {
 	p := s.position(stride)
 	p = orb.Point{math.Floor(p[0] + 0.5), math.Floor(p[1] + 0.5)}
 	if !s.corrupt && s.box.Contains(p) {
-		s.dots = append(s.dots, [2]int32{int32(p[0]), int32(p[1])})
+		s.dots = append(s.dots, vertex{int32(p[0]), int32(p[1])})
 	}
 }
 
-func round(p orb.Point) [2]int32 {
-	return [2]int32{int32(math.Floor(p[0] + 0.5)), int32(math.Floor(p[1] + 0.5))}
+func round(p orb.Point) vertex {
+	return vertex{int32(math.Floor(p[0] + 0.5)), int32(math.Floor(p[1] + 0.5))}
 }
 
 func (s *shaper) line(stride int) {
@@ -310,47 +330,19 @@ func (s *shaper) polygon(stride int) {
 		if s.corrupt || len(s.path) == 0 || !bound.Intersects(s.box) {
 			continue
 		}
-		ring := s.simplify.line(s.path, s.tolerance)
+		if s.snap > 1 {
+			for k, p := range s.path {
+				s.path[k] = orb.Point{math.Floor(p[0]/s.snap+0.5) * s.snap, math.Floor(p[1]/s.snap+0.5) * s.snap}
+			}
+		}
+		path := s.path
 		if !s.holds(bound) {
-			ring = clip.Ring(s.box, ring)
+			path = clip.Ring(s.box, path)
 		}
-		if s.addRing(ring, i == 0) && i == 0 {
-			kept = true
-		}
-	}
-}
-
-// addRing writes a ring, an exterior one with a positive area in the tile's
-// coordinates, where y points down, an interior one with a negative (4.3.3.3).
-func (s *shaper) addRing(ring []orb.Point, exterior bool) bool {
-	s.round(ring)
-	g := s.grid
-	if n := len(g); n > 1 && g[0] == g[n-1] {
-		g = g[:n-1]
-	}
-	area := int64(0)
-	for i, j := 0, len(g)-1; i < len(g); j, i = i, i+1 {
-		area += int64(g[j][0])*int64(g[i][1]) - int64(g[i][0])*int64(g[j][1])
-	}
-	if len(g) < 3 || area == 0 {
-		if exterior {
-			s.lost(ring)
-		}
-		return false
-	}
-	c := &s.out[polygons]
-	c.command(moveTo, 1)
-	c.to(g[0])
-	c.command(lineTo, len(g)-1)
-	if area > 0 == exterior {
-		for _, p := range g[1:] {
-			c.to(p)
-		}
-	} else {
-		for i := len(g) - 1; i > 0; i-- {
-			c.to(g[i])
+		if added := s.outline.add(path, i > 0); i == 0 {
+			if kept = added; !kept {
+				s.lost(path)
+			}
 		}
 	}
-	c.command(closePath, 1)
-	return true
 }

@@ -100,6 +100,7 @@ func TestShape(t *testing.T) {
 		},
 	}
 	s := newShaper(world, 1)
+	s.snap = 1
 	for _, tt := range tests {
 		if !s.shape(fromWKT(t, tt.in)) {
 			t.Errorf("%s: refused", tt.name)
