@@ -133,7 +133,7 @@ func TestMendedIsValid(t *testing.T) {
 				polygons = append(polygons, text)
 			}
 		}
-		texts = append(texts, "MULTIPOLYGON((" + strings.Join(polygons, "),(") + "))")
+		texts = append(texts, "MULTIPOLYGON(("+strings.Join(polygons, "),(")+"))")
 	}
 	rows, err := pool.Query(t.Context(), "SELECT w, ST_IsValidReason(w::geometry) FROM unnest($1::text[]) w WHERE NOT ST_IsValid(w::geometry)", texts)
 	if err != nil {
