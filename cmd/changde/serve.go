@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"changde/access"
 	"changde/api"
 	"changde/catalog"
@@ -28,6 +30,7 @@ import (
 type serveFlags struct {
 	Listen    string `name:"listen" env:"CHANGDE_LISTEN" default:"127.0.0.1:8080" help:"监听地址 / address to listen on."`
 	Workers   int    `name:"workers" env:"CHANGDE_WORKERS" default:"0" help:"本进程内的入库工作数；0 时另行 changde worker（dev 默认 2）/ ingest workers in this process; with 0 run changde worker beside (dev: 2)."`
+	Login     string `name:"server-database" env:"CHANGDE_SERVER_DATABASE_URL" placeholder:"URL" help:"对外服务专用的数据库登录（角色 changde_api 的成员）；DATABASE_URL 只用于升级结构与工作进程 / the server's own login, a member of changde_api; DATABASE_URL then serves migrations and workers alone."`
 	PublicURL string `name:"public-url" env:"CHANGDE_PUBLIC_URL" placeholder:"URL" help:"对外地址，用于响应中的链接 / origin for links in answers."`
 }
 
@@ -68,6 +71,16 @@ func listen(address string) (net.Listener, error) {
 	return l, nil
 }
 
+// loginOwns reports whether the pool's login itself, whatever role its connections
+// have taken on, has the rights of the owner of the platform's tables.
+func loginOwns(ctx context.Context, pool *pgxpool.Pool) (owns bool, err error) {
+	err = pool.QueryRow(ctx, "SELECT pg_has_role(session_user, nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'changde'").Scan(&owns)
+	if err != nil {
+		return false, fmt.Errorf("look at the rights of the login: %w", err)
+	}
+	return owns, nil
+}
+
 // maxPage ends a page of features early.
 const maxPage = 8 << 20
 
@@ -84,14 +97,23 @@ func serve(ctx context.Context, s *settings, flags serveFlags, url string, liste
 	// More connections than tiles are made at once, so that keys, pages and the
 	// health check never wait for tiles.
 	builds := 2 * runtime.GOMAXPROCS(0)
+	login := url
+	if flags.Login != "" {
+		login = flags.Login
+	}
 	pool, err := postgis.Open(ctx, postgis.Config{
-		URL: url, Role: "changde_api", StatementTimeout: statementTimeout,
+		URL: login, Role: "changde_api", StatementTimeout: statementTimeout,
 		MaxConns: int32(2*builds + 8), ApplicationName: "changde serve",
 	})
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
+	if owns, err := loginOwns(ctx, pool); err != nil {
+		return err
+	} else if owns {
+		log.Warn("the server is logged in as the owner of the data, whose rights RESET ROLE gives back; give it a login of its own (--server-database, docs/adr/0008)")
+	}
 	known, err := catalog.Open(ctx, pool, catalog.Config{Log: log})
 	if err != nil {
 		return err
