@@ -111,7 +111,7 @@ func serve(ctx context.Context, s *settings, flags serveFlags, url string, liste
 	defer pool.Close()
 	if owns, err := loginOwns(ctx, pool); err != nil {
 		return err
-	} else if owns {
+	} else if owns && s.Database != "" { // the private cluster has one login
 		log.Warn("the server is logged in as the owner of the data, whose rights RESET ROLE gives back; give it a login of its own (--server-database, docs/adr/0008)")
 	}
 	known, err := catalog.Open(ctx, pool, catalog.Config{Log: log})
