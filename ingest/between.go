@@ -120,5 +120,6 @@ func (d *Difference) weigh(ctx context.Context, tx pgx.Tx, dataset string) error
 	if d.Before.Column != d.After.Column {
 		d.Before.Classes, d.After.Classes = nil, nil
 	}
+	d.foldAlike()
 	return nil
 }

@@ -233,11 +233,7 @@ func DifferenceColumns() []catalog.Column {
 }
 
 // sum brings the statistics of before up to date with the table changes.
-func (s *sides) sum(ctx context.Context, tx pgx.Tx, before Statistics, geometry, class string) (Statistics, error) {
-	classes := make(tally)
-	for _, c := range before.Classes {
-		classes.add(c, 1)
-	}
+func (s *sides) sum(ctx context.Context, tx pgx.Tx, before Statistics, classes tally, geometry, class string) (Statistics, error) {
 	out := before
 	for _, side := range []struct {
 		from *postgis.SQL
@@ -272,7 +268,7 @@ func (s *sides) sum(ctx context.Context, tx pgx.Tx, before Statistics, geometry,
 			return out, fmt.Errorf("count classes: %w", err)
 		}
 	}
-	out.Classes = classes.list()
+	out.Classes, out.Folded = classes.list()
 	return out, nil
 }
 
@@ -359,7 +355,17 @@ func (l *loader) compare(ctx context.Context, tx pgx.Tx, b *base, id int64, stag
 		}
 	}
 	if d.InPlace {
-		if d.After, err = s.sum(ctx, tx, d.Before, p.geometry, p.settings.named["class"]); err != nil {
+		classes := make(tally)
+		for _, c := range d.Before.Classes {
+			classes.add(c, 1)
+		}
+		if d.Before.folds() {
+			// What changes may be among the classes that were counted together.
+			if _, classes, _, err = measureAll(ctx, tx, b.relation, p.geometry, d.Before.Column); err != nil {
+				return nil, err
+			}
+		}
+		if d.After, err = s.sum(ctx, tx, d.Before, classes, p.geometry, p.settings.named["class"]); err != nil {
 			return nil, err
 		}
 	}

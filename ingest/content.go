@@ -45,6 +45,7 @@ type Statistics struct {
 	Area    float64      `json:"area"`
 	Column  string       `json:"column,omitempty"` // the class column
 	Classes []ClassCount `json:"classes"`          // by class, empty without a class column
+	Folded  int          `json:"folded,omitempty"` // classes that are counted together as "…"
 }
 
 // ClassCount is the rows and the area of one value of the class column.
@@ -80,6 +81,12 @@ func (l *loader) measure(ctx context.Context, tx pgx.Tx, table string) (Statisti
 // measure counts a table's rows and areas by class and finds its extent, reading
 // it once.
 func measure(ctx context.Context, tx pgx.Tx, table string, geometry string, class string) (Statistics, *catalog.Bounds, error) {
+	out, _, extent, err := measureAll(ctx, tx, table, geometry, class)
+	return out, extent, err
+}
+
+// measureAll is measure with every class by itself.
+func measureAll(ctx context.Context, tx pgx.Tx, table string, geometry string, class string) (Statistics, tally, *catalog.Bounds, error) {
 	s := new(postgis.SQL).Raw("SELECT ")
 	if class == "" {
 		s.Raw("''")
@@ -91,7 +98,7 @@ func measure(ctx context.Context, tx pgx.Tx, table string, geometry string, clas
 		Raw(" GROUP BY 1 ORDER BY 2 DESC, 1")
 	rows, err := tx.Query(ctx, s.String())
 	if err != nil {
-		return Statistics{}, nil, fmt.Errorf("measure: %w", err)
+		return Statistics{}, nil, nil, fmt.Errorf("measure: %w", err)
 	}
 	out := Statistics{Column: class}
 	classes := make(tally)
@@ -110,10 +117,10 @@ func measure(ctx context.Context, tx pgx.Tx, table string, geometry string, clas
 		return nil
 	})
 	if err != nil {
-		return Statistics{}, nil, fmt.Errorf("measure: %w", err)
+		return Statistics{}, nil, nil, fmt.Errorf("measure: %w", err)
 	}
-	out.Classes = classes.list()
-	return out, extent, nil
+	out.Classes, out.Folded = classes.list()
+	return out, classes, extent, nil
 }
 
 func countRows(ctx context.Context, tx pgx.Tx, table string) (n int64, err error) {
@@ -132,8 +139,9 @@ func (t tally) add(c ClassCount, sign int64) {
 	t[c.Class] = ClassCount{Class: c.Class, Rows: sum.Rows + sign*c.Rows, Area: sum.Area + float64(sign)*c.Area}
 }
 
-// list gives the classes that have rows, those of most rows first.
-func (t tally) list() []ClassCount {
+// list gives the classes that have rows, those of most rows first, and how many are
+// counted together as the last.
+func (t tally) list() (classes []ClassCount, folded int) {
 	out := make([]ClassCount, 0, len(t))
 	for _, c := range t {
 		if c.Rows > 0 {
@@ -144,14 +152,71 @@ func (t tally) list() []ClassCount {
 		return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(a.Class, b.Class))
 	})
 	if len(out) <= maxClasses {
-		return out
+		return out, 0
 	}
-	rest := ClassCount{Class: "…"}
-	for _, c := range out[maxClasses-1:] {
+	folded = len(out) - (maxClasses - 1)
+	return append(out[:maxClasses-1:maxClasses-1], fold(out[maxClasses-1:])), folded
+}
+
+// folds reports whether classes are counted together. Statistics of earlier versions
+// did not say how many.
+func (s *Statistics) folds() bool {
+	return s.Folded > 0 || len(s.Classes) == maxClasses && slices.ContainsFunc(s.Classes, func(c ClassCount) bool { return c.Class == foldedClass })
+}
+
+// fold counts classes together.
+func fold(classes []ClassCount) ClassCount {
+	rest := ClassCount{Class: foldedClass}
+	for _, c := range classes {
 		rest.Rows += c.Rows
 		rest.Area += c.Area
 	}
-	return append(out[:maxClasses-1], rest)
+	return rest
+}
+
+// foldedClass is what the classes that are counted together are called.
+const foldedClass = "…"
+
+// foldAlike counts a class together on both sides where it is on one of them: a class
+// that one side names and the other has among many is no class that came or went.
+func (d *Difference) foldAlike() {
+	before, after := d.Before.classes(), d.After.classes()
+	folds := [2]bool{d.Before.folds(), d.After.folds()}
+	d.Before.foldUnless(after, folds[1])
+	d.After.foldUnless(before, folds[0])
+}
+
+// classes are the names that the statistics count one by one.
+func (s *Statistics) classes() map[string]bool {
+	out := make(map[string]bool)
+	for _, c := range s.Classes {
+		out[c.Class] = true
+	}
+	return out
+}
+
+// foldUnless counts those classes together that the other side, which folds some,
+// does not name.
+func (s *Statistics) foldUnless(named map[string]bool, folds bool) {
+	if !folds {
+		return
+	}
+	var kept, rest []ClassCount
+	for _, c := range s.Classes {
+		switch {
+		case c.Class == foldedClass:
+			rest = append(rest, c)
+		case named[c.Class]:
+			kept = append(kept, c)
+		default:
+			rest = append(rest, c)
+			s.Folded++
+		}
+	}
+	if len(rest) > 0 {
+		kept = append(kept, fold(rest))
+	}
+	s.Classes = kept
 }
 
 func joinBounds(b *catalog.Bounds, o catalog.Bounds) *catalog.Bounds {

@@ -118,7 +118,7 @@ func (g *gauge) statistics(class string) (s Statistics, extent *catalog.Bounds, 
 		return s, nil, false
 	}
 	s = Statistics{Rows: g.rows, Area: g.area, Column: class}
-	s.Classes = tally(g.classes).list()
+	s.Classes, s.Folded = tally(g.classes).list()
 	return s, g.extent, true
 }
 

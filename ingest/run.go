@@ -387,6 +387,7 @@ func (i *Ingester) conclude(ctx context.Context, tx pgx.Tx, l *loader, id int64,
 		if d.After.Rows == 0 {
 			return l.empty()
 		}
+		d.foldAlike()
 		d.summarise()
 		if l.odd = append(d.sanity(), c.base.lost(l.plan.columns)...); len(l.odd) > 0 {
 			report.Confirm = true
