@@ -34,7 +34,7 @@ var levels = [][]string{
 // a format may speak the vocabulary of ingest/layer as well.
 var (
 	leafParents = []string{"ingest/"}
-	leafAlone   = []string{"problem"}
+	leafAlone   = []string{"problem", "tiles/pmtiles", "tiles/mbtiles"}
 	notFormats  = []string{"ingest/layer", "ingest/crs", "ingest/charset", "ingest/archive", "ingest/depot", "ingest/dropbox", "ingest/finding"}
 	// inIngest are the sub-folders of a leaf parent that are no leaves: they know
 	// the database, or the other packages of their folder.
@@ -160,6 +160,10 @@ func TestDirectionRules(t *testing.T) {
 		{"api", "cmd/changde", false},
 		{"api", "web", false},
 		{"features", "tiles", false},
+		{"tiles", "tiles/pmtiles", true},
+		{"tiles/pmtiles", "problem", true},
+		{"tiles/pmtiles", "tiles", false},
+		{"tiles/mbtiles", "tiles/pmtiles", false},
 		{"tiles", "catalog", true},
 		{"catalog", "access", false},
 		{"catalog", "postgis", true},
