@@ -34,7 +34,7 @@ var levels = [][]string{
 // a format may speak the vocabulary of ingest/layer as well.
 var (
 	leafParents = []string{"ingest/"}
-	leafAlone   = []string{"problem", "tiles/pmtiles", "tiles/mbtiles"}
+	leafAlone   = []string{"problem", "features/cql2", "tiles/pmtiles", "tiles/mbtiles"}
 	notFormats  = []string{"ingest/layer", "ingest/crs", "ingest/charset", "ingest/archive", "ingest/depot", "ingest/dropbox", "ingest/finding"}
 	// inIngest are the sub-folders of a leaf parent that are no leaves: they know
 	// the database, or the other packages of their folder.
@@ -165,6 +165,9 @@ func TestDirectionRules(t *testing.T) {
 		{"tiles/pmtiles", "tiles", false},
 		{"tiles/mbtiles", "tiles/pmtiles", false},
 		{"tiles", "catalog", true},
+		{"features", "features/cql2", true},
+		{"tiles", "features/cql2", true},
+		{"features/cql2", "catalog", false},
 		{"catalog", "access", false},
 		{"catalog", "postgis", true},
 		{"postgis", "schemas", false},
