@@ -60,6 +60,9 @@ func where(s *postgis.SQL, d *catalog.Dataset, r *catalog.Release, q *Query, key
 			terms = append(terms, timeTerm(c, *q.To, false))
 		}
 	}
+	if q.Filter != nil {
+		terms = append(terms, q.Filter.SQL())
+	}
 	for _, t := range terms {
 		s.Raw(" AND ").Add(t)
 	}

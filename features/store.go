@@ -67,6 +67,8 @@ type Query struct {
 	// nil is open. A dataset without a column of dates or times is not narrowed
 	// (7.15.4); in a dataset with one a feature without a time matches nothing.
 	From, To *time.Time
+	// Filter keeps the features that it lets through; it is one of the same release.
+	Filter *Filter
 	// Limit is the most features of a page; 0 is Config.DefaultLimit, more than
 	// Config.MaxLimit is Config.MaxLimit.
 	Limit int
@@ -79,7 +81,7 @@ type Query struct {
 }
 
 func (q *Query) filtered(timed bool) bool {
-	return q.Bounds != nil || timed && (q.From != nil || q.To != nil)
+	return q.Bounds != nil || q.Filter != nil || timed && (q.From != nil || q.To != nil)
 }
 
 // Page says what Items wrote.
@@ -99,8 +101,8 @@ type Page struct {
 // ordered by fid. link, when not nil, is called inside each object after
 // "properties" and appends further members, each with its comma before it.
 //
-// A box that is no box and an offset beyond its bound are problem.Invalid; a
-// query that the statement timeout ends is problem.Busy. The error of a context
+// A box that is no box, a filter with an invalid geometry and an offset beyond its
+// bound are problem.Invalid; a query that the statement timeout ends is problem.Busy. The error of a context
 // that ends is passed through. After an error dst holds nothing of use beyond
 // its original length.
 func (s *Store) Items(ctx context.Context, d *catalog.Dataset, r *catalog.Release, q Query, dst []byte, link func(dst []byte, fid int64) []byte) (Page, []byte, error) {
@@ -112,6 +114,11 @@ func (s *Store) Items(ctx context.Context, d *catalog.Dataset, r *catalog.Releas
 		q.Limit = s.config.DefaultLimit
 	case q.Limit > s.config.MaxLimit:
 		q.Limit = s.config.MaxLimit
+	}
+	if q.Filter != nil {
+		if err := q.Filter.Check(ctx); err != nil {
+			return Page{}, dst, err
+		}
 	}
 	page, dst, err := s.page(ctx, d, r, &q, dst, link)
 	if err != nil {
@@ -188,15 +195,23 @@ func (s *Store) page(ctx context.Context, d *catalog.Dataset, r *catalog.Release
 	return page, dst, nil
 }
 
-// options puts pgx's own arguments before those of the statement. A statement
-// with a filter is planned anew with its values each time: a plan made once for
-// all boxes is wrong for the small or for the large ones.
+// options puts pgx's own arguments before those of the statement.
 func options(props []property, q *Query, args []any) []any {
-	mode := pgx.QueryExecModeCacheStatement
-	if q != nil && (q.Bounds != nil || q.From != nil || q.To != nil) {
-		mode = pgx.QueryExecModeCacheDescribe
+	return append([]any{q.mode(), formats(props, 0)}, args...)
+}
+
+// mode says what pgx remembers of the statement. One with a condition is planned
+// anew with its values each time: a plan made once for all boxes is wrong for the
+// small or for the large ones. One with a filter may never come again, and would
+// fill the memory of the connections with such.
+func (q *Query) mode() pgx.QueryExecMode {
+	switch {
+	case q == nil || !q.filtered(true):
+		return pgx.QueryExecModeCacheStatement
+	case q.Filter != nil:
+		return pgx.QueryExecModeDescribeExec
 	}
-	return append([]any{mode, formats(props, 0)}, args...)
+	return pgx.QueryExecModeCacheDescribe
 }
 
 // featureWriter writes rows of fid, geom and the columns.
@@ -257,8 +272,12 @@ func (s *Store) matched(ctx context.Context, d *catalog.Dataset, r *catalog.Rele
 		return -1, nil
 	}
 	sql := countSQL(d, r, q)
+	mode := pgx.QueryExecModeCacheDescribe
+	if q.Filter != nil {
+		mode = q.mode()
+	}
 	var n int64
-	if err := s.pool.QueryRow(ctx, sql.String(), append([]any{pgx.QueryExecModeCacheDescribe}, sql.Args()...)...).Scan(&n); err != nil {
+	if err := s.pool.QueryRow(ctx, sql.String(), append([]any{mode}, sql.Args()...)...).Scan(&n); err != nil {
 		return 0, err
 	}
 	if n > countLimit {
