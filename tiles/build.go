@@ -40,9 +40,10 @@ const (
 )
 
 // build makes one tile from the database.
-func (s *Source) build(ctx context.Context, d *catalog.Dataset, r *catalog.Release, a Address) (*Tile, error) {
+func (s *Source) build(ctx context.Context, p Part, a Address) (*Tile, error) {
+	d, r := p.Dataset, p.Release
 	set, _ := Set(a.Set)
-	sel := s.selection(d, r, a, set.degrees(a.Z))
+	sel := s.selection(p, a, set.degrees(a.Z))
 	if !sel.edited && (r.Extent == nil || !meet(*r.Extent, sel.box)) {
 		return s.finish(nil, 0), nil
 	}
@@ -73,10 +74,17 @@ func (s *Source) build(ctx context.Context, d *catalog.Dataset, r *catalog.Relea
 	return t, nil
 }
 
-func (s *Source) selection(d *catalog.Dataset, r *catalog.Release, a Address, degrees float64) *selection {
+func (s *Source) selection(p Part, a Address, degrees float64) *selection {
+	d, r := p.Dataset, p.Release
 	sel := &selection{
-		release: r, columns: TileColumns(d, r, a.Z), box: a.Degrees(Buffer),
+		release: r, columns: p.Columns, box: a.Degrees(Buffer),
 		edited: d.Kind == catalog.Edited, dim: dimensionOf(r), limit: s.config.MaxFeatures + 1,
+	}
+	if p.Columns == nil {
+		sel.columns = TileColumns(d, r, a.Z)
+	}
+	if p.Filter != nil {
+		sel.filter = p.Filter.SQL()
 	}
 	// Rows below a pixel are read and counted on the way while the tile is likely to
 	// hold few rows; where it would hold many the database sorts them out.
@@ -89,12 +97,12 @@ func (s *Source) selection(d *catalog.Dataset, r *catalog.Release, a Address, de
 
 // total counts the rows in the tile, seen being those already read.
 func (s *Source) total(ctx context.Context, r *catalog.Release, sel *selection, seen int64) (n int64, more bool, err error) {
-	if !sel.edited && r.Extent != nil && r.Rows >= 0 && covers(sel.box, *r.Extent) {
+	if sel.filter == nil && !sel.edited && r.Extent != nil && r.Rows >= 0 && covers(sel.box, *r.Extent) {
 		return r.Rows, false, nil
 	}
 	limit := seen + maxOmitted + 1
 	q := sel.countSQL(limit)
-	if err := s.pool.QueryRow(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe}, q.Args()...)...).Scan(&n); err != nil {
+	if err := s.pool.QueryRow(ctx, q.String(), append([]any{sel.mode()}, q.Args()...)...).Scan(&n); err != nil {
 		return 0, false, err
 	}
 	if n == limit {
@@ -127,8 +135,7 @@ func (b *builder) read(ctx context.Context, s *Source, sel *selection) error {
 	for _, a := range b.attrs {
 		formats = append(formats, a.format)
 	}
-	// Planned with its values each time: a plan for any box suits no box.
-	rows, err := s.pool.Query(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe, formats}, q.Args()...)...)
+	rows, err := s.pool.Query(ctx, q.String(), append([]any{sel.mode(), formats}, q.Args()...)...)
 	if err != nil {
 		return err
 	}

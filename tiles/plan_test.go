@@ -74,7 +74,7 @@ func TestPlans(t *testing.T) {
 	for _, tt := range tests {
 		s := NewSource(pool, Config{MaxFeatures: tt.limit})
 		set, _ := Set("WebMercatorQuad")
-		sel := s.selection(tt.d, tt.d.Current, at(111.08, 28.55, tt.z), set.degrees(tt.z))
+		sel := s.selection(Part{Dataset: tt.d, Release: tt.d.Current}, at(111.08, 28.55, tt.z), set.degrees(tt.z))
 		got := plan(t, pool, sel.rowsSQL())
 		for _, want := range tt.want {
 			if !strings.Contains(got, want) || strings.Contains(got, "Seq Scan") {
@@ -97,7 +97,7 @@ func BenchmarkTile(b *testing.B) {
 		b.Run(fmt.Sprintf("z%d/ours", z), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := s.build(ctx, d, d.Current, a); err != nil {
+				if _, err := s.build(ctx, Part{Dataset: d, Release: d.Current}, a); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -112,7 +112,7 @@ func BenchmarkTile(b *testing.B) {
 			}
 			b.ReportMetric(float64(n), "raw-B")
 		})
-		sel := s.selection(d, d.Current, a, 360/float64(int(1)<<z))
+		sel := s.selection(Part{Dataset: d, Release: d.Current}, a, 360/float64(int(1)<<z))
 		q := sel.rowsSQL()
 		formats := pgx.QueryResultFormats{1, 1, 1}
 		for _, a := range attributes(sel.columns) {

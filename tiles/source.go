@@ -64,10 +64,27 @@ type key struct {
 	address Address
 }
 
-// Part is a dataset and the release of it that a tile shows.
+// Part is a dataset and the release of it that a tile shows, and what of it.
 type Part struct {
 	Dataset *catalog.Dataset
 	Release *catalog.Release
+	// Filter keeps the rows that it lets through; nil: all.
+	Filter Filter
+	// Columns are the attributes that the tile carries, at most MaxColumns of the
+	// release's; nil: those of TileColumns.
+	Columns []catalog.Column
+}
+
+// Filter says which rows of a release are shown. It is the seam to package
+// features, whose Filter implements it.
+type Filter interface {
+	// SQL is a condition on the rows of Release.From.
+	SQL() *postgis.SQL
+	// String names the condition: of one release, filters of the same name are the
+	// same.
+	String() string
+	// Check is asked before the condition is used; its error is passed on.
+	Check(ctx context.Context) error
 }
 
 // NewSource makes a Source.
@@ -115,12 +132,21 @@ func (s *Source) Tile(ctx context.Context, d *catalog.Dataset, r *catalog.Releas
 	if err := a.Validate(); err != nil {
 		return nil, err
 	}
-	return s.get(ctx, key{partKey(d, r), a}, func(ctx context.Context) (*Tile, error) {
+	return s.one(ctx, Part{Dataset: d, Release: r}, a)
+}
+
+func (s *Source) one(ctx context.Context, p Part, a Address) (*Tile, error) {
+	return s.get(ctx, key{p.key(), a}, func(ctx context.Context) (*Tile, error) {
 		if err := s.turns.take(ctx); err != nil {
 			return nil, err
 		}
 		defer s.turns.give()
-		return s.build(ctx, d, r, a)
+		if p.Filter != nil {
+			if err := p.Filter.Check(ctx); err != nil {
+				return nil, err
+			}
+		}
+		return s.build(ctx, p, a)
 	})
 }
 
@@ -141,13 +167,13 @@ func (s *Source) Join(ctx context.Context, parts []Part, a Address) (*Tile, erro
 				fmt.Sprintf("数据集 %s 重复出现", p.Dataset.ID), fmt.Sprintf("collection %s is there twice", p.Dataset.ID))
 		}
 		seen[p.Dataset.ID] = true
-		keys[i] = partKey(p.Dataset, p.Release)
-	}
-	if len(parts) == 1 {
-		return s.Tile(ctx, parts[0].Dataset, parts[0].Release, a)
+		keys[i] = p.key()
 	}
 	if err := a.Validate(); err != nil {
 		return nil, err
+	}
+	if len(parts) == 1 {
+		return s.one(ctx, parts[0], a)
 	}
 	// A key of one part has no line feed in it.
 	return s.get(ctx, key{strings.Join(keys, "\n"), a}, func(ctx context.Context) (*Tile, error) {
@@ -161,7 +187,7 @@ func (s *Source) join(ctx context.Context, parts []Part, a Address) (*Tile, erro
 	group.SetLimit(4)
 	for i, p := range parts {
 		group.Go(func() (err error) {
-			tiles[i], err = s.Tile(ctx, p.Dataset, p.Release, a)
+			tiles[i], err = s.one(ctx, p, a)
 			return err
 		})
 	}
@@ -201,10 +227,22 @@ func appendRaw(dst []byte, t *Tile) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
-// partKey has the dataset's ID too, which is the layer's name, and its revision,
-// for the settings decide what is drawn.
-func partKey(d *catalog.Dataset, r *catalog.Release) string {
-	return d.ID + " " + strconv.FormatInt(d.Revision, 10) + " " + strconv.FormatInt(r.Revision, 10) + " " + r.Relation[0] + "." + r.Relation[1]
+// key has the dataset's ID too, which is the layer's name, and its revision, for
+// the settings decide what is drawn. Filter and columns are quoted, so that
+// nothing in them passes for another part of the key.
+func (p Part) key() string {
+	d, r := p.Dataset, p.Release
+	k := d.ID + " " + strconv.FormatInt(d.Revision, 10) + " " + strconv.FormatInt(r.Revision, 10) + " " + r.Relation[0] + "." + r.Relation[1]
+	if p.Filter != nil {
+		k += " filter " + strconv.Quote(p.Filter.String())
+	}
+	if p.Columns != nil {
+		k += " columns"
+		for _, c := range p.Columns {
+			k += " " + strconv.Quote(c.Name)
+		}
+	}
+	return k
 }
 
 // get reads the cache or joins or starts the flight that will fill it.

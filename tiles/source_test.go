@@ -275,7 +275,7 @@ func TestJoin(t *testing.T) {
 	empty := table(t, pool, "empty", "Point", nil)
 	s := NewSource(pool, Config{})
 	a := at(111.68, 29.03, 12)
-	parts := []Part{{lines, lines.Current}, {empty, empty.Current}, {polygons, polygons.Current}}
+	parts := []Part{{Dataset: lines, Release: lines.Current}, {Dataset: empty, Release: empty.Current}, {Dataset: polygons, Release: polygons.Current}}
 	joined, err := s.Join(t.Context(), parts, a)
 	if err != nil {
 		t.Fatal(err)
@@ -294,7 +294,7 @@ func TestJoin(t *testing.T) {
 	if single, err := s.Join(t.Context(), parts[:1], a); err != nil || single.ETag != one.ETag {
 		t.Errorf("one part: %v", err)
 	}
-	if none, err := s.Join(t.Context(), []Part{{empty, empty.Current}, {polygons, polygons.Current}}, at(0, 0, 12)); err != nil || none.Features != 0 || none.Gzip != nil {
+	if none, err := s.Join(t.Context(), []Part{{Dataset: empty, Release: empty.Current}, {Dataset: polygons, Release: polygons.Current}}, at(0, 0, 12)); err != nil || none.Features != 0 || none.Gzip != nil {
 		t.Errorf("nothing: %+v, %v", none, err)
 	}
 	for name, parts := range map[string][]Part{"no part": nil, "a part twice": {parts[0], parts[0]}, "too many": make([]Part, 21)} {
@@ -463,7 +463,7 @@ func TestTileTooSlow(t *testing.T) {
 	if _, err := s.Tile(t.Context(), d, d.Current, a); !problem.Is(err, problem.Busy) {
 		t.Errorf("a tile that takes too long: %v", err)
 	}
-	if _, err := s.Join(t.Context(), []Part{{d, d.Current}, {table(t, pool, "other", "Point", nil), &catalog.Release{}}}, a); !problem.Is(err, problem.Busy) {
+	if _, err := s.Join(t.Context(), []Part{{Dataset: d, Release: d.Current}, {Dataset: table(t, pool, "other", "Point", nil), Release: &catalog.Release{}}}, a); !problem.Is(err, problem.Busy) {
 		t.Errorf("a joined tile that takes too long: %v", err)
 	}
 	release()

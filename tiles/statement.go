@@ -1,6 +1,8 @@
 package tiles
 
 import (
+	"github.com/jackc/pgx/v5"
+
 	"changde/catalog"
 	"changde/postgis"
 )
@@ -9,11 +11,21 @@ import (
 type selection struct {
 	release *catalog.Release
 	columns []catalog.Column
+	filter  *postgis.SQL   // nil: none
 	box     catalog.Bounds // of the tile with its margin, degrees
 	edited  bool           // rows come and go without a release, so its extent may lag
 	dim     int            // as dimensionOf says
 	least   float32        // the span in degrees below which rows are left in the database; 0: none
 	limit   int
+}
+
+// mode has statements planned with their values each time: a plan for any box suits
+// no box. One with a filter may never come again, and is not remembered.
+func (s *selection) mode() pgx.QueryExecMode {
+	if s.filter != nil {
+		return pgx.QueryExecModeDescribeExec
+	}
+	return pgx.QueryExecModeCacheDescribe
 }
 
 // rowsSQL selects fid, span, geom and the columns, the largest rows first and
@@ -44,7 +56,7 @@ func (s *selection) rowsSQL() *postgis.SQL {
 	return q.Raw("fid LIMIT ").Arg(int64(s.limit))
 }
 
-// countSQL counts the rows in the box, whatever their size, up to limit.
+// countSQL counts the selected rows in the box, whatever their size, up to limit.
 func (s *selection) countSQL(limit int64) *postgis.SQL {
 	q := s.release.From(new(postgis.SQL).Raw("SELECT count(*) FROM (SELECT")).Raw(" AND ")
 	s.inBox(q)
@@ -55,7 +67,11 @@ func (s *selection) larger() *postgis.SQL {
 	return new(postgis.SQL).Raw("span >= ").Arg(s.least).Raw("::real")
 }
 
+// inBox appends the conditions that rows of any size meet.
 func (s *selection) inBox(q *postgis.SQL) {
 	q.Raw("geom && ST_MakeEnvelope(").Arg(s.box[0]).Raw("::float8, ").Arg(s.box[1]).Raw("::float8, ").
 		Arg(s.box[2]).Raw("::float8, ").Arg(s.box[3]).Raw("::float8, 4490)")
+	if s.filter != nil {
+		q.Raw(" AND ").Add(s.filter)
+	}
 }
