@@ -79,6 +79,7 @@ func describe(base string, d *catalog.Dataset) collectionJSON {
 	c.Links = []link{
 		{Href: at, Rel: "self", Type: mediaJSON, Title: d.TitleZH},
 		{Href: at + "/items", Rel: relItems, Type: mediaGeoJSON, Title: "要素 / features"},
+		{Href: at + "/queryables", Rel: relQueryables, Type: mediaSchema, Title: "可过滤的字段 / queryables"},
 		{Href: at + "/tiles", Rel: relTilesets, Type: mediaJSON, Title: "矢量瓦片 / vector tiles"},
 		{Href: at + "/tilejson", Rel: "alternate", Type: mediaJSON, Title: "TileJSON"},
 		{Href: base + "/datasets/" + d.ID + "/releases", Rel: "version-history", Type: mediaJSON, Title: "版本 / releases"},

@@ -103,6 +103,9 @@ func (s *Server) itemsQuery(r *request, d *catalog.Dataset) (*catalog.Release, f
 	if q.Bounds, err = bbox(r.query); err != nil {
 		return nil, q, err
 	}
+	if q.Filter, err = s.filter(r, rel); err != nil {
+		return nil, q, err
+	}
 	if d.TimeColumn == "" && rel.Versioned() {
 		// An instant has chosen the state of then; an interval narrows nothing here.
 		_, _, err = datetime(r.query)

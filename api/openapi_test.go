@@ -122,14 +122,15 @@ func isHan(r rune) bool { return unicode.Is(unicode.Han, r) }
 
 // examples are a request for each path. The contract judges the answers.
 var examples = map[string]string{
-	"/":                               "/",
-	"/conformance":                    "/conformance",
-	"/api":                            "/api?f=json",
-	"/healthz":                        "/healthz",
-	"/readyz":                         "/readyz",
-	"/collections":                    "/collections",
-	"/collections/{collection}":       "/collections/counties",
-	"/collections/{collection}/items": "/collections/wells/items?limit=3&bbox=111,28,112,30&datetime=2011-01-02/..&offset=1&release=1",
+	"/":                                    "/",
+	"/conformance":                         "/conformance",
+	"/api":                                 "/api?f=json",
+	"/healthz":                             "/healthz",
+	"/readyz":                              "/readyz",
+	"/collections":                         "/collections",
+	"/collections/{collection}":            "/collections/counties",
+	"/collections/{collection}/items":      "/collections/wells/items?limit=3&bbox=111,28,112,30&datetime=2011-01-02/..&offset=1&release=1",
+	"/collections/{collection}/queryables": "/collections/wells/queryables",
 	"/collections/{collection}/items/{feature}":                                        "/collections/counties/items/1?release=1",
 	"/collections/{collection}/items/{feature}/projects":                               "/collections/counties/items/1/projects",
 	"/collections/{collection}/tiles":                                                  "/collections/counties/tiles",

@@ -1,6 +1,11 @@
 package api
 
-import "net/http"
+import (
+	"net/http"
+
+	"changde/features/cql2"
+	"changde/tiles"
+)
 
 // The parameters that several operations share.
 func pLimit(fallback, max int) parameter {
@@ -32,6 +37,19 @@ var (
 	pCollections = parameter{
 		name: "collections", zh: "数据集标识，逗号分隔，最多 20 个", en: "collection ids, comma-separated, at most 20",
 		schema: map[string]any{"type": "array", "items": map[string]any{"type": "string"}, "maxItems": maxCollections},
+	}
+	pFilter = parameter{
+		name: "filter", zh: "过滤条件（CQL2 文本），例如 地类编码 IN ('0101', '0102') AND 面积 > 1000", en: "filter in CQL2 text, such as DLBM IN ('0101', '0102') AND area > 1000",
+		schema: map[string]any{"type": "string", "maxLength": cql2.MaxText},
+	}
+	pFilterLang = parameter{name: "filter-lang", zh: "过滤条件的语言", en: "the language of the filter", schema: map[string]any{"type": "string", "enum": []string{langCQL2Text}, "default": langCQL2Text}}
+	pFilterCRS  = parameter{
+		name: "filter-crs", zh: "过滤条件中几何的坐标系；EPSG 的两个纬度在前", en: "reference system of the geometries in the filter; in those of EPSG the latitude comes first",
+		schema: map[string]any{"type": "string", "format": "uri", "enum": []string{crs84, crs4490, crs4326}, "default": crs84},
+	}
+	pProperties = parameter{
+		name: "properties", zh: "瓦片所带的字段，逗号分隔", en: "the properties that the tile carries, comma-separated",
+		schema: map[string]any{"type": "array", "items": map[string]any{"type": "string"}, "maxItems": tiles.MaxColumns},
 	}
 	pFrom = parameter{name: "from", zh: "起始日期，含当日", en: "first day", schema: map[string]any{"type": "string", "format": "date"}}
 	pTo   = parameter{name: "to", zh: "截止日期，含当日", en: "last day", schema: map[string]any{"type": "string", "format": "date"}}
@@ -78,7 +96,12 @@ func (s *Server) table() []route {
 		get("/collections", "getCollections", tagFeatures, "数据集列表", "collections", "collections", s.collections),
 		get("/collections/{collection}", "getCollection", tagFeatures, "一个数据集", "one collection", "collection", s.collection),
 		geojson(get("/collections/{collection}/items", "getItems", tagFeatures, "要素查询", "features", "featureCollection", s.items,
-			pLimit(defaultLimit, s.config.MaxLimit), pBBox, pDatetime, pOffset, pNext, pRelease, pAsOf)),
+			pLimit(defaultLimit, s.config.MaxLimit), pBBox, pDatetime, pFilter, pFilterLang, pFilterCRS, pOffset, pNext, pRelease, pAsOf)),
+		func() route {
+			r := get("/collections/{collection}/queryables", "getQueryables", tagFeatures, "过滤条件可用的字段", "the properties that a filter may name", "queryables", s.queryables, pRelease, pAsOf)
+			r.media = mediaSchema
+			return r
+		}(),
 		geojson(get("/collections/{collection}/items/{feature}", "getItem", tagFeatures, "一个要素", "one feature", "feature", s.item, pRelease, pAsOf)),
 		{
 			method: http.MethodPost, pattern: "/collections/{collection}/items", id: "insertItem", tag: tagFeatures, zh: "新增要素（可编辑的数据集）", en: "insert a feature (editable datasets)",
@@ -98,7 +121,7 @@ func (s *Server) table() []route {
 
 		get("/collections/{collection}/tiles", "getTilesets", tagTiles, "瓦片集列表", "tilesets", "tilesets", s.tilesets),
 		get("/collections/{collection}/tiles/{tileMatrixSet}", "getTileset", tagTiles, "一个瓦片集", "one tileset", "tileset", s.tilesets),
-		mvt(get("/collections/{collection}/tiles"+tilePattern, "getTile", tagTiles, "矢量瓦片", "vector tile", "", s.tile, pRelease, pAsOf, pRevision)),
+		mvt(get("/collections/{collection}/tiles"+tilePattern, "getTile", tagTiles, "矢量瓦片", "vector tile", "", s.tile, pFilter, pFilterLang, pFilterCRS, pProperties, pRelease, pAsOf, pRevision)),
 		get("/collections/{collection}/tilejson", "getTileJSON", tagTiles, "数据集的 TileJSON", "TileJSON of one collection", "tilejson", s.tilejson),
 		get("/tiles", "getDatasetTilesets", tagTiles, "多数据集瓦片集列表", "tilesets of several collections", "tilesets", s.tilesetsOfSeveral, pCollections),
 		get("/tiles/{tileMatrixSet}", "getDatasetTileset", tagTiles, "多数据集的一个瓦片集", "one tileset of several collections", "tileset", s.tilesetsOfSeveral, pCollections),

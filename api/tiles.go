@@ -46,7 +46,11 @@ func (s *Server) tile(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	t, err := s.Tiles.Tile(r.Context(), d, rel, a)
+	part, err := s.tilePart(r, d, rel)
+	if err != nil {
+		return err
+	}
+	t, err := s.Tiles.Join(r.Context(), []tiles.Part{part}, a)
 	if err != nil {
 		return err
 	}
