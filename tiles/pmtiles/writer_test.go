@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -439,6 +440,49 @@ func TestNoArchiveBeforeClose(t *testing.T) {
 	}
 }
 
+// TestKilledWriter: a process that is killed while it writes leaves a file that is
+// to be thrown away, and no archive.
+func TestKilledWriter(t *testing.T) {
+	const variable = "PMTILES_TEST_KILLED"
+	if path := os.Getenv(variable); path != "" {
+		writeUntilKilled(t, path)
+		return
+	}
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.pmtiles")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestKilledWriter$", "-test.timeout=1m")
+	cmd.Env = append(os.Environ(), variable+"="+path)
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.Exited() {
+		t.Fatalf("the writer was not killed: %v\n%s", err, out)
+	}
+	names := filesOf(t, filepath.Dir(path))
+	if len(names) != 1 || !strings.HasSuffix(names[0], ".tmp") {
+		t.Errorf("the writer left %q", names)
+	}
+}
+
+func writeUntilKilled(t *testing.T, path string) {
+	w, err := Create(path, city)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id := range uint64(1000) {
+		if err := w.Add(id, make([]byte, 5000+id)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	self, err := os.FindProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := self.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	select {}
+}
+
 func TestAfterClose(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "a.pmtiles")
@@ -481,6 +525,28 @@ func TestArchiveThatCannotHaveItsName(t *testing.T) {
 		t.Error("the archive took the name of a folder")
 	}
 	onlyFile(t, path)
+}
+
+// TestDiskThatFails: the reason is kept and told, and nothing is left.
+func TestDiskThatFails(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.pmtiles")
+	w, err := Create(path, city)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	big := make([]byte, 2<<20)
+	for _, err := range []error{w.Add(1, big), w.Add(2, []byte("x")), w.Close()} {
+		if !errors.Is(err, os.ErrClosed) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if names := filesOf(t, filepath.Dir(path)); len(names) > 0 {
+		t.Errorf("left %q", names)
+	}
 }
 
 func TestAddByManyAtOnce(t *testing.T) {
