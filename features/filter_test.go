@@ -402,3 +402,22 @@ func TestFilterAxisOrder(t *testing.T) {
 		t.Errorf("a check whose caller has gone: %v", err)
 	}
 }
+
+// geometry is the geometry unless a column has the name; geom always is.
+func TestFilterGeometryName(t *testing.T) {
+	t.Parallel()
+	s := NewStore(nil, Config{})
+	const meets, text = `S_INTERSECTS(geometry, POINT(1 2))`, `geometry = 'x'`
+	bare, taken := &catalog.Release{}, &catalog.Release{Columns: []catalog.Column{{Name: "geometry", Type: layer.Text}}}
+	for _, tt := range []struct {
+		release *catalog.Release
+		text    string
+		ok      bool
+	}{
+		{bare, meets, true}, {bare, text, false}, {taken, meets, false}, {taken, text, true}, {taken, `S_INTERSECTS(geom, POINT(1 2))`, true},
+	} {
+		if _, err := s.Filter(tt.release, tt.text, cql2.Options{}); (err == nil) != tt.ok {
+			t.Errorf("%s: %v", tt.text, err)
+		}
+	}
+}

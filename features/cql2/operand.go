@@ -158,14 +158,13 @@ func (p *parser) timestamp(at At) (Node, error) {
 }
 
 func (p *parser) instant(layout, zh, en string) (time.Time, error) {
-	bad := p.expected(zh, en)
 	if p.token.kind != text {
-		return time.Time{}, bad
+		return time.Time{}, p.expected(zh, en)
 	}
 	t, err := time.Parse(layout, p.token.value)
 	// Parse is content with a comma before the fraction, and with any length of it.
 	if err != nil || t.Year() < 1 || strings.Contains(p.token.value, ",") || t.Nanosecond()%1000 != 0 {
-		return time.Time{}, bad
+		return time.Time{}, p.expected(zh, en)
 	}
 	return t, p.next()
 }
