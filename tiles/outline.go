@@ -183,14 +183,7 @@ func (o *outline) write(c *commands) bool {
 		o.at, o.rings = o.mend.outline(o.at, o.rings)
 	}
 	for _, r := range o.rings {
-		g := o.at[r.from:r.to]
-		c.command(moveTo, 1)
-		c.to(g[0])
-		c.command(lineTo, len(g)-1)
-		for _, p := range g[1:] {
-			c.to(p)
-		}
-		c.command(closePath, 1)
+		c.ring(o.at[r.from:r.to])
 	}
 	return len(o.rings) > 0
 }

@@ -90,6 +90,17 @@ func (c *commands) to(p vertex) {
 
 func zigzag(v int32) uint64 { return uint64(uint32(v<<1) ^ uint32(v>>31)) }
 
+// ring writes a ring as it is.
+func (c *commands) ring(g []vertex) {
+	c.command(moveTo, 1)
+	c.to(g[0])
+	c.command(lineTo, len(g)-1)
+	for _, p := range g[1:] {
+		c.to(p)
+	}
+	c.command(closePath, 1)
+}
+
 // shape makes out of one geometry. It reports false for bytes that are no EWKB
 // and for coordinates that are not finite; out is then of no use.
 func (s *shaper) shape(ewkb []byte) bool {

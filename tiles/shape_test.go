@@ -200,7 +200,7 @@ func TestShapePolygonProperties(t *testing.T) {
 			area, length = math.Abs(planar.Area(want)), planar.Length(want)
 		}
 		got := 0.0
-		for _, g := range rings(t, s.out[polygons].b) {
+		for _, g := range ringsOf(t, s.out[polygons].b) {
 			a := 0.0
 			for i := range g {
 				j := (i + 1) % len(g)
@@ -223,14 +223,14 @@ func TestShapePolygonProperties(t *testing.T) {
 	})
 }
 
-// rings reads commands with a reader of its own.
-func rings(t *rapid.T, b []byte) [][]orb.Point {
+// ringsOf reads commands with a reader of its own.
+func ringsOf(t interface{ Fatalf(string, ...any) }, b []byte) [][]orb.Point {
 	var out [][]orb.Point
 	var x, y int64
 	next := func() uint64 {
 		v, n := binary.Uvarint(b)
 		if n <= 0 {
-			t.Fatal("commands end early")
+			t.Fatalf("commands end early")
 		}
 		b = b[n:]
 		return v

@@ -1,0 +1,271 @@
+package tiles
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"github.com/paulmach/orb"
+)
+
+// cover gathers the polygons of a tile that are too small to be drawn one by one:
+// for each cell of a grid over the tile, what area of it each class takes. Covers
+// of four tiles make that of the tile above them.
+type cover struct {
+	side   int // cells along a side of the tile, a multiple of window
+	shares []share
+	counts []int64 // polygons by class
+
+	local []float32 // scratch of add
+}
+
+// share is the part of a cell that a class takes, 0 to 1.
+type share struct {
+	cell  uint32 // window by window, and row by row in each
+	class int32
+	area  float32
+}
+
+// window is the side of the blocks of cells in which areas are made up.
+const window = 8
+
+// coverSide is the finest grid: a cell is a pixel of a 512-pixel tile.
+const coverSide = 512
+
+func newCover(side int) *cover { return &cover{side: side} }
+
+func (c *cover) index(x, y int) uint32 {
+	w := (y/window)*(c.side/window) + x/window
+	return uint32(w*window*window + (y%window)*window + x%window)
+}
+
+func (c *cover) position(cell uint32) (x, y int) {
+	w, in := int(cell)/(window*window), int(cell)%(window*window)
+	return w%(c.side/window)*window + in%window, w/(c.side/window)*window + in/window
+}
+
+func (c *cover) count(class int32, n int64) {
+	for int(class) >= len(c.counts) {
+		c.counts = append(c.counts, 0)
+	}
+	c.counts[class] += n
+}
+
+// add takes the polygons of a figure, whose position p is at scale·p - origin in
+// units of the tile.
+func (c *cover) add(f *figure, scale float64, origin orb.Point, class int32) {
+	unit := float64(c.side) / Extent
+	scale, origin = scale*unit, orb.Point{origin[0] * unit, origin[1] * unit}
+	low, high := place(f.bound.Min, scale, origin), place(f.bound.Max, scale, origin)
+	if x, y := (low[0]+high[0])/2, (low[1]+high[1])/2; x >= 0 && y >= 0 && x < float64(c.side) && y < float64(c.side) {
+		c.count(class, 1)
+	}
+	x0, y0 := int(math.Floor(low[0])), int(math.Floor(low[1]))
+	width, height := int(math.Floor(high[0]))-x0+1, int(math.Floor(high[1]))-y0+1
+	if x0 >= c.side || y0 >= c.side || x0+width <= 0 || y0+height <= 0 {
+		return
+	}
+	stride := width + 2
+	c.local = append(c.local[:0], make([]float32, stride*height)...)
+	shift := orb.Point{origin[0] + float64(x0), origin[1] + float64(y0)}
+	for n := range f.parts {
+		if p := &f.parts[n]; p.kind == polygons && p.to-p.from > 3 {
+			c.ring(f.at[p.from:p.to], scale, shift, stride, p.hole)
+		}
+	}
+	for row := range height {
+		sum := float32(0)
+		for col := range width {
+			sum += c.local[row*stride+col]
+			if x, y := x0+col, y0+row; sum > 1e-6 && x >= 0 && y >= 0 && x < c.side && y < c.side {
+				c.shares = append(c.shares, share{c.index(x, y), class, min(sum, 1)})
+			}
+		}
+	}
+}
+
+// ring adds the exact area that a ring takes of each cell, or takes it off. What
+// an edge adds to a cell and to all cells right of it is summed up row by row.
+func (c *cover) ring(at []orb.Point, scale float64, shift orb.Point, stride int, hole bool) {
+	area := 0.0
+	for i := 1; i < len(at); i++ {
+		area += (at[i-1][0]-at[0][0])*(at[i][1]-at[0][1]) - (at[i][0]-at[0][0])*(at[i-1][1]-at[0][1])
+	}
+	sign := 1.0
+	if area > 0 != hole {
+		sign = -1
+	}
+	p := place(at[0], scale, shift)
+	for _, next := range at[1:] {
+		q := place(next, scale, shift)
+		c.edge(p, q, sign, stride)
+		p = q
+	}
+}
+
+func (c *cover) edge(p, q orb.Point, sign float64, stride int) {
+	if p[1] == q[1] {
+		return
+	}
+	if p[1] > q[1] {
+		p, q, sign = q, p, -sign
+	}
+	slope := (q[0] - p[0]) / (q[1] - p[1])
+	x := p[0]
+	for row := int(p[1]); float64(row) < q[1] && row*stride < len(c.local); row++ {
+		dy := min(float64(row+1), q[1]) - max(float64(row), p[1])
+		next := x + slope*dy
+		line := c.local[row*stride : (row+1)*stride]
+		d := sign * dy
+		left, right := min(x, next), max(x, next)
+		first, last := min(max(int(left), 0), stride-2), min(max(int(math.Ceil(right)), 0), stride-1)
+		x = next
+		if last <= first+1 {
+			middle := (left+right)/2 - float64(first)
+			line[first] += float32(d * (1 - middle))
+			line[first+1] += float32(d * middle)
+			continue
+		}
+		// The edge passes several cells of the row: of each the part right of it.
+		before := 0.0
+		for col := first; col < last; col++ {
+			// The part of the row's width in which the edge is left of the cell's right
+			// side, integrated over the cell.
+			a, b := max(left, float64(col)), min(right, float64(col+1))
+			share := (b - a) / (right - left)
+			covered := (a-left)/(right-left) + share*(float64(col+1)-(a+b)/2)
+			line[col] += float32(d * (covered - before))
+			before = covered
+		}
+		line[last] += float32(d * (1 - before))
+	}
+}
+
+// above adds the cover of one of the four tiles below, which is right or left, up
+// or down in this one.
+func (c *cover) above(child *cover, right, down int) {
+	for _, s := range child.shares {
+		x, y := child.position(s.cell)
+		k := c.side / 2 // cells of this tile along a side of the child
+		s.cell = c.index(right*k+x*k/child.side, down*k+y*k/child.side)
+		s.area *= float32(k*k) / float32(child.side*child.side)
+		c.shares = append(c.shares, s)
+	}
+	for class, n := range child.counts {
+		c.count(int32(class), n)
+	}
+}
+
+// settle sorts the shares and makes one of those of a class in a cell.
+func (c *cover) settle() {
+	slices.SortFunc(c.shares, func(a, b share) int {
+		return cmp.Or(cmp.Compare(a.cell, b.cell), cmp.Compare(a.class, b.class))
+	})
+	out := c.shares[:0]
+	for _, s := range c.shares {
+		if n := len(out); n > 0 && out[n-1].cell == s.cell && out[n-1].class == s.class {
+			out[n-1].area += s.area
+			continue
+		}
+		out = append(out, s)
+	}
+	c.shares = out
+}
+
+// allot gives each cell to one class, or to none, as class+1 row by row. In each
+// window as many cells are given as the areas come to, and of these to every class
+// as many as its area comes to. What is left over is carried to the next window, so
+// that over the tile a class keeps its area within some cells. A class gets the
+// cells of which it takes most. The cover is settled.
+func (c *cover) allot() []int32 {
+	grid := make([]int32, c.side*c.side)
+	k := len(c.counts)
+	a := allotment{cover: c, grid: grid, carry: make([]float64, k), quota: make([]float64, k), given: make([]int, k), here: make([]bool, k)}
+	perRow := c.side / window
+	starts := make([]int, perRow*perRow+1)
+	n := 0
+	for w := range starts {
+		for n < len(c.shares) && int(c.shares[n].cell) < w*window*window {
+			n++
+		}
+		starts[w] = n
+	}
+	for wy := range perRow {
+		for i := range perRow {
+			wx := i
+			if wy%2 == 1 { // to and fro, so that what is carried stays near
+				wx = perRow - 1 - i
+			}
+			w := wy*perRow + wx
+			if from, to := starts[w], starts[w+1]; from < to {
+				a.window(c.shares[from:to])
+			}
+		}
+	}
+	return grid
+}
+
+// allotment is the state of allot.
+type allotment struct {
+	cover   *cover
+	grid    []int32
+	carry   []float64
+	quota   []float64
+	given   []int
+	here    []bool  // the class is in the window
+	owed    float64 // cells that the areas came to and nobody got
+	classes []int32
+	order   []share
+}
+
+func (a *allotment) window(shares []share) {
+	a.classes = a.classes[:0]
+	for _, s := range shares {
+		if !a.here[s.class] {
+			a.classes = append(a.classes, s.class)
+			a.here[s.class], a.quota[s.class], a.given[s.class] = true, a.carry[s.class], 0
+		}
+		a.quota[s.class] += float64(s.area)
+		a.owed += float64(s.area)
+	}
+	cells := int(math.Floor(a.owed + 0.5))
+	a.owed -= float64(cells)
+	for ; cells > 0; cells-- {
+		most := a.classes[0]
+		for _, k := range a.classes[1:] {
+			if a.quota[k]-float64(a.given[k]) > a.quota[most]-float64(a.given[most]) {
+				most = k
+			}
+		}
+		a.given[most]++
+	}
+	for _, k := range a.classes {
+		a.carry[k] = a.quota[k]
+	}
+	a.order = append(a.order[:0], shares...)
+	slices.SortFunc(a.order, func(s, t share) int {
+		return cmp.Or(cmp.Compare(t.area, s.area), cmp.Compare(s.cell, t.cell), cmp.Compare(s.class, t.class))
+	})
+	take := func(cell uint32, class int32) {
+		x, y := a.cover.position(cell)
+		if a.given[class] > 0 && a.grid[y*a.cover.side+x] == 0 {
+			a.grid[y*a.cover.side+x] = class + 1
+			a.given[class]--
+			a.carry[class]--
+		}
+	}
+	for _, s := range a.order {
+		take(s.cell, s.class)
+	}
+	// Cells of which another class took more are left for those that want more.
+	for _, s := range a.order {
+		for _, k := range a.classes {
+			take(s.cell, k)
+		}
+	}
+	for _, k := range a.classes {
+		a.here[k] = false
+		// What found no room in a window is not pushed on without end.
+		a.carry[k] = min(max(a.carry[k], -window), window)
+	}
+}
