@@ -29,6 +29,8 @@ type Tile struct {
 	// that there are more.
 	Omitted        int64
 	OmittedAtLeast bool
+	// Generalized is how many features are not drawn one by one but gathered by class.
+	Generalized int64
 }
 
 const (

@@ -57,9 +57,11 @@ func (c *cover) add(f *figure, scale float64, origin orb.Point, class int32) {
 	unit := float64(c.side) / Extent
 	scale, origin = scale*unit, orb.Point{origin[0] * unit, origin[1] * unit}
 	low, high := place(f.bound.Min, scale, origin), place(f.bound.Max, scale, origin)
+	inside := int64(0)
 	if x, y := (low[0]+high[0])/2, (low[1]+high[1])/2; x >= 0 && y >= 0 && x < float64(c.side) && y < float64(c.side) {
-		c.count(class, 1)
+		inside = 1
 	}
+	c.count(class, inside)
 	x0, y0 := int(math.Floor(low[0])), int(math.Floor(low[1]))
 	width, height := int(math.Floor(high[0]))-x0+1, int(math.Floor(high[1]))-y0+1
 	if x0 >= c.side || y0 >= c.side || x0+width <= 0 || y0+height <= 0 {
@@ -154,6 +156,18 @@ func (c *cover) above(child *cover, right, down int) {
 	for class, n := range child.counts {
 		c.count(int32(class), n)
 	}
+}
+
+// from takes the shares of a finer cover of the same tile.
+func (c *cover) from(o *cover) {
+	k := o.side / c.side
+	for _, s := range o.shares {
+		x, y := o.position(s.cell)
+		s.cell = c.index(x/k, y/k)
+		s.area /= float32(k * k)
+		c.shares = append(c.shares, s)
+	}
+	c.counts = append(c.counts[:0], o.counts...)
 }
 
 // settle sorts the shares and makes one of those of a class in a cell.

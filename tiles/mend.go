@@ -13,14 +13,14 @@ import (
 type mender struct {
 	edges []segment
 	next  []segment
-	cuts  []cut
+	cuts  []incision
 }
 
 // segment is a directed edge.
 type segment struct{ a, b vertex }
 
-// cut is a place on a segment where another meets it.
-type cut struct {
+// incision is a place on a segment where another meets it.
+type incision struct {
 	segment int
 	at      vertex
 }
@@ -75,7 +75,7 @@ func (m *mender) node() bool {
 	if len(m.cuts) == 0 {
 		return false
 	}
-	slices.SortFunc(m.cuts, func(c, d cut) int {
+	slices.SortFunc(m.cuts, func(c, d incision) int {
 		if c.segment != d.segment {
 			return c.segment - d.segment
 		}
@@ -105,14 +105,14 @@ func (m *mender) cut(n int, p vertex) {
 	e := m.edges[n]
 	if turn(e.a, e.b, p) == 0 && p != e.a && p != e.b &&
 		min(e.a[0], e.b[0]) <= p[0] && p[0] <= max(e.a[0], e.b[0]) && min(e.a[1], e.b[1]) <= p[1] && p[1] <= max(e.a[1], e.b[1]) {
-		m.cuts = append(m.cuts, cut{n, p})
+		m.cuts = append(m.cuts, incision{n, p})
 	}
 }
 
 // split leads a segment through a place beside it.
 func (m *mender) split(n int, p vertex) {
 	if e := m.edges[n]; p != e.a && p != e.b {
-		m.cuts = append(m.cuts, cut{n, p})
+		m.cuts = append(m.cuts, incision{n, p})
 	}
 }
 

@@ -56,6 +56,18 @@ func (s *selection) rowsSQL() *postgis.SQL {
 	return q.Raw("fid LIMIT ").Arg(int64(s.limit))
 }
 
+// allSQL selects fid, geom and the columns of all rows in the box, in no order.
+func (s *selection) allSQL() *postgis.SQL {
+	q := new(postgis.SQL).Raw("SELECT fid, geom")
+	for _, c := range s.columns {
+		q.Raw(", ")
+		catalog.SelectColumn(q, c)
+	}
+	s.release.From(q).Raw(" AND ")
+	s.inBox(q)
+	return q
+}
+
 // countSQL counts the selected rows in the box, whatever their size, up to limit.
 func (s *selection) countSQL(limit int64) *postgis.SQL {
 	q := s.release.From(new(postgis.SQL).Raw("SELECT count(*) FROM (SELECT")).Raw(" AND ")

@@ -1,0 +1,70 @@
+package tiles
+
+import (
+	"math"
+	"slices"
+
+	"github.com/paulmach/orb"
+
+	"changde/catalog"
+)
+
+// generalizedKey is the attribute of what was gathered: how many features it stands
+// for. Another feature has no such attribute.
+func generalizedKey(columns []catalog.Column) string {
+	key := "generalized"
+	for slices.ContainsFunc(columns, func(c catalog.Column) bool { return c.Name == key }) {
+		key += "_"
+	}
+	return key
+}
+
+// cells adds what a cover gathered, one feature without an id for each class, with
+// its class and how many features it stands for. It returns how many that are, and of how
+// many nothing is seen because all of their class comes to less than a cell.
+func (w *cutWorker) cells(l *layer, small *cover, columns []catalog.Column, attrs []attribute) (merged, lost int64) {
+	if small == nil || len(small.shares) == 0 {
+		return 0, 0
+	}
+	small.settle()
+	class := slices.IndexFunc(columns, func(c catalog.Column) bool { return c.Name == w.dataset.Class })
+	values := w.classes.all()
+	grid := contour{grid: small.allot(), side: small.side, unit: int32(Extent / small.side)}
+	for k, geometry := range grid.draw(len(small.counts)) {
+		if len(geometry.b) == 0 {
+			lost += small.counts[k]
+			continue
+		}
+		merged += small.counts[k]
+		if class >= 0 {
+			attrs[class].tag(l, class, values[k])
+		}
+		l.tagInt(len(columns), small.counts[k])
+		l.add(-1, &[kinds]commands{polygons: geometry})
+	}
+	return merged, lost
+}
+
+// thinFrom is how many points of a tile are drawn one by one, and thinCell how wide
+// the cells are that hold one each where there are more, in units of the tile.
+const (
+	thinFrom = 5000
+	thinCell = 32
+)
+
+// thin keeps the first point of each cell, and tells how many it stands for. Points
+// in the margin are counted by the neighbour too.
+func thin(rows []*row, scale float64, origin orb.Point) (kept []*row, stands []int64) {
+	first := make(map[[2]int]int, len(rows)/4)
+	for _, r := range rows {
+		p := place(r.figure.bound.Min, scale, origin)
+		k := [2]int{int(math.Floor(p[0] / thinCell)), int(math.Floor(p[1] / thinCell))}
+		if n, ok := first[k]; ok {
+			stands[n]++
+			continue
+		}
+		first[k] = len(kept)
+		kept, stands = append(kept, r), append(stands, 1)
+	}
+	return kept, stands
+}
