@@ -11,11 +11,11 @@ import (
 
 // tally counts the tiles that a cut makes.
 type tally struct {
-	mu                   sync.Mutex
-	tiles                int
-	bytes, largest       int
-	omitted, generalized int64
-	at                   tiles.Address
+	mu             sync.Mutex
+	tiles          int
+	bytes, largest int
+	omitted        int64
+	at             tiles.Address
 }
 
 // Add implements tiles.Sink.
