@@ -61,6 +61,7 @@ func (d *delivery) convert(ctx context.Context, f file, format gdal.Format, r Re
 	for n := range sources {
 		s := &sources[n]
 		s.format = fmt.Sprintf("%s (GDAL %s)", result.Format, result.Version)
+		s.drawn = format.Name == gdal.DXF
 		s.encoding = Choice{Value: result.Encoding.Name, ZH: result.Encoding.ZH, EN: result.Encoding.EN}
 		s.notes = append(append([]layer.Fault{}, result.Notes...), s.notes...)
 		for _, l := range result.Layers {

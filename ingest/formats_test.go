@@ -113,9 +113,9 @@ func TestForeignFormats(t *testing.T) {
 	for path, epsg := range map[string]int{
 		kml:                                  0,
 		write("县.fgb", "FlatGeobuf", "4490"): 0,
-		write("xzq.gdb", "OpenFileGDB", "4490", "-nln", "行政区"):               0,
-		write("县.gml", "GML", "4326"):                                        0,
-		write("xzq.dxf", "DXF", "4546", "-nlt", "LINESTRING", "-select", ""): 4546,
+		write("xzq.gdb", "OpenFileGDB", "4490", "-nln", "行政区"):                    0,
+		write("县.gml", "GML", "4326"):                                             0,
+		write("xzq.dxf", "DXF", "4546", "-nlt", "MULTILINESTRING", "-select", ""): 4546,
 	} {
 		dataset := "d" + strings.TrimPrefix(filepath.Ext(path), ".")
 		report, err := b.try(ingest.Request{Files: []string{path}, Dataset: dataset, EPSG: epsg})

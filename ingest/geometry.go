@@ -96,6 +96,56 @@ func fit(g geom.T, geometry string) (geom.T, bool) {
 	return nil, false
 }
 
+// closed makes areas of lines whose ends meet. Where one's do not, gap is how far
+// apart they are and the geometry is nil.
+func closed(g geom.T) (areas *geom.MultiPolygon, gap float64) {
+	var lines []*geom.LineString
+	switch g := g.(type) {
+	case *geom.LineString:
+		lines = append(lines, g)
+	case *geom.MultiLineString:
+		for i := range g.NumLineStrings() {
+			lines = append(lines, g.LineString(i))
+		}
+	}
+	if len(lines) == 0 {
+		return nil, math.NaN()
+	}
+	areas = geom.NewMultiPolygon(g.Layout())
+	for _, l := range lines {
+		flat, stride := l.FlatCoords(), l.Stride()
+		if len(flat) == 0 {
+			return nil, math.NaN()
+		}
+		end := flat[len(flat)-stride:]
+		if gap := math.Hypot(end[0]-flat[0], end[1]-flat[1]); gap != 0 {
+			return nil, gap
+		}
+		if len(flat) < 4*stride {
+			return nil, 0
+		}
+		if err := areas.Push(geom.NewPolygonFlat(l.Layout(), flat, []int{len(flat)})); err != nil {
+			return nil, math.NaN()
+		}
+	}
+	return areas, 0
+}
+
+// closeLines takes the closed lines of a drawing for areas where the dataset is of
+// areas: as it is, or as its standard wants for the first time.
+func (i *Ingester) closeLines(p *Plan, s source) {
+	if !s.drawn || s.geometry != "MultiLineString" {
+		return
+	}
+	target := p.settings.geometry
+	if std, ok := i.config.Library.Profile(p.settings.profile); ok && p.settings.release == 0 {
+		target = std.Geometry
+	}
+	if target == "MultiPolygon" {
+		p.geometry, p.closes = target, true
+	}
+}
+
 // eachFlat calls f with every flat coordinate array of g.
 func eachFlat(g geom.T, f func(flat []float64, stride int)) {
 	if c, ok := g.(*geom.GeometryCollection); ok {

@@ -339,11 +339,8 @@ func (r *row) examine() (_ geom.T, e [4]float64, ok bool) {
 		r.tell(finding.Refused, "geometry-missing", "该行没有几何", "the row has no geometry", nil)
 		return nil, e, false
 	}
-	g, fits := fit(given, r.plan.geometry)
+	g, fits := r.shape(given)
 	if !fits {
-		r.tell(finding.Refused, "geometry-type",
-			fmt.Sprintf("几何类型 %s 与图层类型 %s 不符", typeName(given), r.plan.geometry),
-			fmt.Sprintf("the geometry is a %s in a layer of %s", typeName(given), r.plan.geometry), nil)
 		return nil, e, false
 	}
 	g, changed := layer.Layout(g, r.plan.z)
@@ -375,6 +372,31 @@ func (r *row) examine() (_ geom.T, e [4]float64, ok bool) {
 		return nil, e, false
 	}
 	return g, e, true
+}
+
+// shape makes the geometry one of the column's type, or refuses the row.
+func (r *row) shape(given geom.T) (geom.T, bool) {
+	g, fits := fit(given, r.plan.geometry)
+	if fits {
+		return g, true
+	}
+	if r.plan.closes {
+		areas, gap := closed(given)
+		if areas != nil {
+			r.tell(finding.Noted, "line-closed", "闭合的折线作为面入库", "the closed line is loaded as an area", nil)
+			return areas, true
+		}
+		if !math.IsNaN(gap) {
+			r.tell(finding.Refused, "line-open",
+				fmt.Sprintf("折线不闭合（首尾相距 %.4g 图形单位）或不足三个顶点，不能作为面；请在图中闭合", gap),
+				fmt.Sprintf("the line's ends are %.4g units apart, or it has fewer than three vertices, so it is no area; close it in the drawing", gap), nil)
+			return nil, false
+		}
+	}
+	r.tell(finding.Refused, "geometry-type",
+		fmt.Sprintf("几何类型 %s 与图层类型 %s 不符", typeName(given), r.plan.geometry),
+		fmt.Sprintf("the geometry is a %s in a layer of %s", typeName(given), r.plan.geometry), nil)
+	return nil, false
 }
 
 func outside(stored, e [4]float64, box catalog.Bounds) (zh, en string) {

@@ -72,6 +72,7 @@ type Plan struct {
 	swapped   bool
 	geometry  string
 	z         bool
+	closes    bool // closed lines are taken for areas
 	columns   []catalog.Column
 	settings  datasetSettings
 	drift     []Note // fields that differ from the current release's
@@ -141,6 +142,7 @@ func (i *Ingester) Plan(ctx context.Context, r Request) (_ *Plan, err error) {
 	if err := p.findChangeField(first.fields); err != nil {
 		return nil, err
 	}
+	i.closeLines(p, first)
 	if err := i.applyProfile(p, first.fields); err != nil {
 		return nil, err
 	}
@@ -334,6 +336,10 @@ func (p *Plan) decideGeometry() {
 	p.Geometry = Choice{Value: value, ZH: "按文件声明的几何类型；单部件并入多部件类型，一列一型", EN: "as the file declares; single parts go into the multi type, one type for the column"}
 	if p.geometry == "Geometry" {
 		p.Geometry.ZH, p.Geometry.EN = "图层含不同维数的几何，按通用类型存放", "the layer mixes dimensions; the general type takes them"
+	}
+	if p.closes {
+		p.Geometry.ZH, p.Geometry.EN = "目标为面，图形中闭合的折线作为面入库并逐行记入报告，不闭合的拒收",
+			"the dataset is of areas: closed lines of the drawing are loaded as areas with a report line, others are refused"
 	}
 	if p.request.Policy == Repair {
 		p.Policy = Choice{Value: string(Repair), ZH: "无效几何用 ST_MakeValid（结构法）修复并逐行记入报告；修复后为空则拒收", EN: "invalid geometry is mended by ST_MakeValid (structure) with a report line; refused when nothing is left"}

@@ -37,6 +37,7 @@ type source struct {
 	encoding Choice
 	crs      crs.Evidence // without the city's box
 	notes    []layer.Fault
+	drawn    bool              // of a drawing, which has areas as closed lines
 	aliases  map[string]string // titles of fields that the format has, by name
 	open     func() (layer.Reader, error)
 	close    func() error // lets go of what the look into the file holds, may be nil

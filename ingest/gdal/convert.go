@@ -198,7 +198,11 @@ func (c *conversion) convert(ctx context.Context) (*Result, string, error) {
 	if err := c.write(ctx, plan, first); err != nil {
 		return nil, "", err
 	}
-	made, err := c.settle(ctx, plan, first)
+	settle := c.settle
+	if c.source.Format.Name == DXF {
+		settle = c.divide
+	}
+	made, err := settle(ctx, plan, first)
 	if err != nil {
 		return nil, "", err
 	}

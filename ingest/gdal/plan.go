@@ -259,11 +259,7 @@ func (c *conversion) settle(ctx context.Context, p *plan, first string) (string,
 	var order []string
 	change := false
 	for i, l := range p.layers {
-		l.decide(kinds[i])
-		if l.curves > 0 {
-			c.note("curve-linearised", fmt.Sprintf("图层 %q 有 %d 个曲线类型的几何，已按每段弧不超过 1° 圆心角折线化", l.name, l.curves),
-				fmt.Sprintf("layer %q has %d geometries of the curve types; they are made lines with a vertex at each degree of arc", l.name, l.curves))
-		}
+		c.conclude(l, kinds[i])
 		change = change || l.promote != ""
 		if groups[l.promote] == nil {
 			order = append(order, l.promote)
@@ -290,6 +286,15 @@ func (c *conversion) settle(ctx context.Context, p *plan, first string) (string,
 		}
 	}
 	return second, nil
+}
+
+// conclude finds the type of a layer's column and tells of curves.
+func (c *conversion) conclude(l *planned, kinds []kind) {
+	l.decide(kinds)
+	if l.curves > 0 {
+		c.note("curve-linearised", fmt.Sprintf("图层 %q 有 %d 个曲线类型的几何，已按每段弧不超过 1° 圆心角折线化", l.name, l.curves),
+			fmt.Sprintf("layer %q has %d geometries of the curve types; they are made lines with a vertex at each degree of arc", l.name, l.curves))
+	}
 }
 
 // decide finds the type of a layer's column.
@@ -346,20 +351,27 @@ func (p *planned) decide(kinds []kind) {
 	p.geometry = strings.NewReplacer("CURVEPOLYGON", "POLYGON", "MULTISURFACE", "MULTIPOLYGON", "MULTICURVE", "MULTILINESTRING", "COMPOUNDCURVE", "LINESTRING", "CIRCULARSTRING", "LINESTRING").Replace(p.geometry)
 }
 
+// quoteName quotes a name for SQLite.
+func quoteName(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
+
+// headOf is the expression for the byte order and type of the WKB in a column of
+// geometries, in hexadecimal digits. The low half of the flags, which stand at byte 4,
+// tells the length of the envelope before it.
+func headOf(column string) string {
+	g := quoteName(column)
+	return fmt.Sprintf(`coalesce(hex(substr(%s, CASE substr(hex(substr(%s, 4, 1)), 2, 1)
+		WHEN '0' THEN 9 WHEN '1' THEN 9 WHEN '2' THEN 41 WHEN '3' THEN 41 WHEN '8' THEN 73 WHEN '9' THEN 73 ELSE 57 END, 5)), '')`, g, g)
+}
+
 // kinds counts the types of each layer's geometries by the head of their WKB. An
 // empty answer for a layer means it has no rows.
 func (c *conversion) kinds(ctx context.Context, p *plan, path string) ([][]kind, error) {
 	const chunk = 100 // SQLite joins 500 at most
 	out := make([][]kind, len(p.layers))
-	quote := func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` }
 	for from := 0; from < len(p.layers); from += chunk {
 		var parts []string
 		for i := from; i < min(from+chunk, len(p.layers)); i++ {
-			// The low half of the flags, which stand at byte 4, tells the length of the envelope.
-			g := quote(p.geom)
-			parts = append(parts, fmt.Sprintf(`SELECT %d AS l, coalesce(hex(substr(%s, CASE substr(hex(substr(%s, 4, 1)), 2, 1)
-				WHEN '0' THEN 9 WHEN '1' THEN 9 WHEN '2' THEN 41 WHEN '3' THEN 41 WHEN '8' THEN 73 WHEN '9' THEN 73 ELSE 57 END, 5)), '') AS g, count(*) AS n FROM %s GROUP BY 2`,
-				i, g, g, quote(p.layers[i].name)))
+			parts = append(parts, fmt.Sprintf("SELECT %d AS l, %s AS g, count(*) AS n FROM %s GROUP BY 2", i, headOf(p.geom), quoteName(p.layers[i].name)))
 		}
 		text, err := c.program(ctx, c.tool.ogrinfo, "GPKG", c.out, "-ro", "-q", filepath.Base(path), "-sql", strings.Join(parts, " UNION ALL "))
 		if err != nil {

@@ -46,13 +46,15 @@ func TestDXF(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			r := mustConvert(t, write(t, t.TempDir(), "图.dxf", tt.content), "")
-			if len(r.Layers) != 1 || r.Layers[0].Name != "entities" || r.Layers[0].CRS != "" || r.Layers[0].Features != 2 || r.Layers[0].Geometry != "GEOMETRY" {
-				t.Errorf("layers %+v", r.Layers)
+			if len(r.Layers) != 2 || r.Layers[0].Name != tt.layer+"_points" || r.Layers[0].CRS != "" || r.Layers[0].Features != 1 || r.Layers[0].Geometry != "POINT" ||
+				r.Layers[1].Name != tt.layer+"_lines" || r.Layers[1].Geometry != "MULTILINESTRING" {
+				t.Fatalf("layers %+v", r.Layers)
 			}
 			if r.Encoding.Name != tt.encoding || !strings.Contains(r.Encoding.EN, tt.reason) {
 				t.Errorf("encoding %+v", r.Encoding)
 			}
-			fields, features := rows(t, r, "entities")
+			fields, features := rows(t, r, tt.layer+"_points")
+			_, circles := rows(t, r, tt.layer+"_lines")
 			got := values(fields, features[0])
 			if got["Layer"] != tt.layer || got["Text"] != tt.text {
 				t.Errorf("got %q %q", got["Layer"], got["Text"])
@@ -60,7 +62,7 @@ func TestDXF(t *testing.T) {
 			if c := features[0].Geom.FlatCoords(); !cmp.Equal(c, []float64{5, 6, 7.5}) {
 				t.Errorf("coordinates %v", c)
 			}
-			if n := len(features[1].Geom.FlatCoords()) / 3; n < 360 || n > 364 {
+			if n := len(circles[0].Geom.FlatCoords()) / 3; n < 360 || n > 364 {
 				t.Errorf("the circle has %d positions", n)
 			}
 		})
