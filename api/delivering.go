@@ -377,8 +377,9 @@ func (s *Server) watchDelivery(w http.ResponseWriter, r *request) error {
 }
 
 // changedDataset is the difference of a delivery as a dataset of its own, so that
-// it is read, paged and drawn like any other.
-func (s *Server) changedDataset(r *request) (*catalog.Dataset, error) {
+// it is read, paged and drawn like any other. values tells whether it has those before
+// and after, where they are kept.
+func (s *Server) changedDataset(r *request, values bool) (*catalog.Dataset, error) {
 	id, err := r.delivery()
 	if err != nil {
 		return nil, err
@@ -409,7 +410,7 @@ func (s *Server) changedDataset(r *request) (*catalog.Dataset, error) {
 	touched := d.Difference.Added + d.Difference.Removed + d.Difference.Changed
 	rel := &catalog.Release{
 		Number: 1, Revision: int64(state.Sum32()), Relation: [2]string{"difference", "d" + strconv.FormatInt(id, 10)},
-		GeometryType: "Geometry", Columns: ingest.DifferenceColumns(), Rows: touched,
+		GeometryType: "Geometry", Columns: ingest.DifferenceColumns(values && d.Difference.Values), Rows: touched,
 		ReleasedAt: d.StartedAt,
 	}
 	return &catalog.Dataset{
@@ -419,7 +420,7 @@ func (s *Server) changedDataset(r *request) (*catalog.Dataset, error) {
 }
 
 func (s *Server) deliveryChanges(w http.ResponseWriter, r *request) error {
-	d, err := s.changedDataset(r)
+	d, err := s.changedDataset(r, true)
 	if err != nil {
 		return err
 	}
@@ -427,7 +428,7 @@ func (s *Server) deliveryChanges(w http.ResponseWriter, r *request) error {
 }
 
 func (s *Server) deliveryChangesTile(w http.ResponseWriter, r *request) error {
-	d, err := s.changedDataset(r)
+	d, err := s.changedDataset(r, false)
 	if err != nil {
 		return err
 	}

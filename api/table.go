@@ -169,7 +169,7 @@ func (s *Server) table() []route {
 			r.reports = true
 			return r
 		}(),
-		geojson(get("/deliveries/{delivery}/changes", "getDeliveryChanges", tagReleases, "交付的逐个变化", "the features that a delivery changes", "featureCollection", s.deliveryChanges, pLimit(defaultLimit, s.config.MaxLimit), pBBox, pOffset, pNext)),
+		geojson(get("/deliveries/{delivery}/changes", "getDeliveryChanges", tagReleases, "交付的逐个变化，变更的要素附变化字段的原值与新值（before、after）", "the features that a delivery changes; a changed one with the values of its changed fields before and after", "featureCollection", s.deliveryChanges, pLimit(defaultLimit, s.config.MaxLimit), pBBox, pOffset, pNext)),
 		mvt(get("/deliveries/{delivery}/changes/tiles"+tilePattern, "getDeliveryChangesTile", tagReleases, "交付变化的矢量瓦片", "vector tile of what a delivery changes", "", s.deliveryChangesTile)),
 		get("/deliveries/{delivery}", "getDelivery", tagReleases, "交付报告（所属单位、交付单位与平台管理单位可见）", "report of a delivery (for its owner, sender and the platform's operators)", "delivery", s.delivery, pLimit(defaultFindings, maxFindings)),
 

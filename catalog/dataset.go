@@ -49,6 +49,7 @@ type Column struct {
 	Name  string
 	Alias string
 	Type  layer.Type
+	JSON  bool // a column of jsonb, read as the JSON it is; no dataset has one
 }
 
 // Organisation is a dataset's owner.

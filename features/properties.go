@@ -36,13 +36,14 @@ func formats(props []property, more int) pgx.QueryResultFormats {
 type property struct {
 	key    []byte // `"name":`, ready to append
 	typ    layer.Type
+	json   bool // the value is JSON already
 	format int16
 }
 
 func properties(columns []catalog.Column) []property {
 	out := make([]property, len(columns))
 	for i, c := range columns {
-		p := property{key: append(appendString(nil, c.Name), ':'), typ: c.Type}
+		p := property{key: append(appendString(nil, c.Name), ':'), typ: c.Type, json: c.JSON}
 		switch c.Type {
 		case layer.Real, layer.Boolean, layer.Date, layer.Timestamp:
 			p.format = binaryFormat
@@ -57,6 +58,9 @@ func properties(columns []catalog.Column) []property {
 func (p *property) append(dst, raw []byte) []byte {
 	if raw == nil {
 		return append(dst, "null"...)
+	}
+	if p.json {
+		return append(dst, raw...)
 	}
 	switch p.typ {
 	case layer.Integer:

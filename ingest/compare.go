@@ -9,7 +9,6 @@ import (
 
 	"changde/catalog"
 	"changde/ingest/finding"
-	"changde/ingest/layer"
 	"changde/postgis"
 )
 
@@ -33,6 +32,8 @@ type Difference struct {
 	InPlace bool `json:"inPlace"`
 	// Listed tells that the changed features can be listed and mapped one by one.
 	Listed bool `json:"listed"`
+	// Values tells that the list has the values before and after.
+	Values bool `json:"values,omitempty"`
 	// Dropped tells that they could be listed and the list is no longer kept.
 	Dropped bool   `json:"dropped,omitempty"`
 	ZH      string `json:"zh"` // one sentence for whoever decides
@@ -200,7 +201,11 @@ func (s *sides) list(ctx context.Context, tx pgx.Tx, table, label string, geomet
 	either(s.key)
 	q.Raw(" AS key, ")
 	either(label)
-	q.Raw(` AS label, array_to_string(c.fields, ', ') AS fields, c.kind = 'changed' AND c.moved AS moved, c.a AS before_fid, c.b AS row_number,
+	q.Raw(` AS label, array_to_string(c.fields, ', ') AS fields, c.kind = 'changed' AND c.moved AS moved, c.a AS before_fid, c.b AS row_number, `)
+	s.appendValues(q, "x")
+	q.Raw(" AS before, ")
+	s.appendValues(q, "y")
+	q.Raw(` AS after,
 		CASE WHEN c.b IS NULL THEN x.span ELSE y.span END AS span, (CASE WHEN c.b IS NULL THEN x.geom ELSE y.geom END)::`)
 	geometryType(q, geometry, z, storageSRID)
 	q.Raw(" AS geom FROM changes c LEFT JOIN ").Add(s.a).Raw(" x ON x.fid = c.a LEFT JOIN ").Add(s.b).Raw(" y ON y.fid = c.b")
@@ -217,19 +222,6 @@ func (s *sides) list(ctx context.Context, tx pgx.Tx, table, label string, geomet
 		}
 	}
 	return nil
-}
-
-// DifferenceColumns are the attributes of a listed difference.
-func DifferenceColumns() []catalog.Column {
-	return []catalog.Column{
-		{Name: "kind", Alias: "变化"},
-		{Name: "key", Alias: "业务主键"},
-		{Name: "label", Alias: "名称"},
-		{Name: "fields", Alias: "变化字段"},
-		{Name: "moved", Alias: "图形变化", Type: layer.Boolean},
-		{Name: "before_fid", Alias: "原要素", Type: layer.Integer},
-		{Name: "row_number", Alias: "交付行号", Type: layer.Integer},
-	}
 }
 
 // sum brings the statistics of before up to date with the table changes.
@@ -336,6 +328,7 @@ func (l *loader) compare(ctx context.Context, tx pgx.Tx, b *base, id int64, stag
 	d.Unchanged = b.rows - d.Removed - d.Changed
 	d.InPlace = same && touched <= maxListed && (s.comparer != Full || float64(touched) <= inPlaceShare*float64(max(rows, b.rows)))
 	d.Listed = touched <= maxListed
+	d.Values = d.Listed
 	if s.comparer != Full && !d.InPlace {
 		return nil, tooManyChanges(touched)
 	}

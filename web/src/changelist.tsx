@@ -3,6 +3,7 @@ import { get } from './api';
 import { boxAround, changes, mark, readChanges } from './deliveries';
 import { kindColors, kindSigns, kindText } from './deliverywords';
 import type { ChangedFeature, ChangedPage, Delivery } from './deliverytypes';
+import { changedValues } from './difference';
 import { fieldTitle } from './differenceview';
 import { count } from './format';
 import { t } from './i18n';
@@ -70,7 +71,10 @@ export function ChangeList({ d }: { d: Delivery }) {
 
 function Row({ f, d, current, choose }: { f: ChangedFeature; d: Delivery; current: boolean; choose: () => void }) {
   const { kind, key, label, fields, moved, before_fid: before } = f.properties;
-  const what = [...(fields ? fields.split(', ').map((name) => fieldTitle(d.dataset, name)) : []), ...(moved ? [t('shapeChanged')] : [])];
+  const values = changedValues(f.properties);
+  const shown = new Set(values.map((v) => v.field));
+  const rest = (fields ?? '').split(', ').filter((name) => name && !shown.has(name));
+  const what = [...rest.map((name) => fieldTitle(d.dataset, name)), ...(moved ? [t('shapeChanged')] : [])];
   return (
     <tr data-change={f.id} data-kind={kind} aria-current={current}>
       <td>
@@ -81,6 +85,11 @@ function Row({ f, d, current, choose }: { f: ChangedFeature; d: Delivery; curren
       <td>{key ?? '—'}</td>
       <td>{label ?? '—'}</td>
       <td>
+        {values.map((v) => (
+          <div key={v.field} class="changed-value">
+            {fieldTitle(d.dataset, v.field)}: <del>{v.before ?? <i>{t('noValue')}</i>}</del> → <ins>{v.after ?? <i>{t('noValue')}</i>}</ins>
+          </div>
+        ))}
         {what.join('、')}
         {current && before !== null && state.byId.value.has(d.dataset) && d.state === 'awaiting' && (
           <button type="button" class="linkish block" onClick={() => state.pick([{ collection: d.dataset, fid: before }])}>{t('currentFeature')} {before}</button>

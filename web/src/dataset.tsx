@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { get, RequestError } from './api';
-import { boxAround } from './deliveries';
+import { boxAround, mayDeliver } from './deliveries';
 import { kindColors, kindSigns, kindText } from './deliverywords';
 import type { Differences, ReleaseInfo, Releases } from './deliverytypes';
 import { DifferenceView, fieldTitle } from './differenceview';
@@ -43,7 +43,7 @@ export function DatasetPage({ page }: { page: DatasetAddress }) {
       </div>
       <header class="page-head">
         <h1>{datasetTitle(page.id)} <code>{page.id}</code></h1>
-        {state.landing.value?.principal.organisation && <PageLink to={{ name: 'deliver', dataset: page.id }} class="button">{t('deliverTo')}</PageLink>}
+        {mayDeliver(state.landing.value?.principal) && <PageLink to={{ name: 'deliver', dataset: page.id }} class="button">{t('deliverTo')}</PageLink>}
       </header>
       {failure.value ? <Failure of={failure.value} /> : !r ? <p class="empty" role="status">{t('loadingReleases')}</p> : (
         <>

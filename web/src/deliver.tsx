@@ -1,12 +1,13 @@
 import { useSignal } from '@preact/signals';
 import { post, RequestError } from './api';
 import { DatasetField } from './datasetfield';
+import { mayDeliver } from './deliveries';
 import type { Delivery, Mode } from './deliverytypes';
 import { bytes } from './difference';
 import { count } from './format';
 import type { Page } from './hash';
 import { both, t } from './i18n';
-import { Failure, PageLink, SignInFirst } from './marks';
+import { Failure, PageLink, ReaderOnly, SignInFirst } from './marks';
 import * as state from './state';
 import { titleOf } from './theme';
 import { startUpload } from './upload';
@@ -30,6 +31,7 @@ export function DeliverForm({ page }: { page: Extract<Page, { name: 'deliver' }>
   const incomplete = useSignal(false);
   const principal = state.landing.value?.principal;
   if (state.landing.value && !principal?.organisation) return <SignInFirst />;
+  if (state.landing.value && !mayDeliver(principal)) return <ReaderOnly />;
 
   const known = state.byId.value.get(dataset.value);
   const fresh = dataset.value !== '' && !known;

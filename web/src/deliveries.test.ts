@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
-import { boxAround, changesListed, changeTiles, merge, undecided } from './deliveries';
+import { boxAround, changesListed, changeTiles, mayDeliver, merge, undecided } from './deliveries';
 import { actionsIn, ruleText, states } from './deliverywords';
 import { lang } from './i18n';
 import { requestOf } from './deliver';
@@ -49,6 +49,12 @@ test('tiles of another comparison have another address', () => {
   expect(a).toMatch(/\/deliveries\/3\/changes\/tiles\/WebMercatorQuad\/\{z\}\/\{y\}\/\{x\}#/);
   expect(b).not.toBe(a);
   expect(changeTiles(delivery('failed'))).toBeNull();
+});
+
+test('a reader may not deliver, and whoever is not known may not', () => {
+  const key = { organisation: 'water', name: '', nameEn: '' };
+  expect([undefined, { ...key, organisation: null }, { ...key, role: 'reader' as const }].map(mayDeliver)).toEqual([false, false, false]);
+  expect([key, { ...key, role: 'contributor' as const }, { ...key, role: 'approver' as const }].map(mayDeliver)).toEqual([true, true, true]);
 });
 
 test('a decision waits until a worker has carried it out', () => {

@@ -4,7 +4,7 @@ import { actionsIn, running } from './deliverywords';
 import type { ChangedFeature, ChangedPage, Delivery, DeliveryAction, DeliveryPage, DeliveryState, DeliverySummary, Progress } from './deliverytypes';
 import { boxOf } from './labels';
 import * as state from './state';
-import type { Box } from './types';
+import type { Box, Principal } from './types';
 
 /** The list as far as it was read, newest first. */
 export const list = signal<{ rows: DeliverySummary[]; next: string | null } | null>(null);
@@ -213,4 +213,9 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
       resolve();
     }
   });
+}
+
+/** Whether the key's role lets it deliver; a server that does not tell the role decides when asked. */
+export function mayDeliver(principal: Principal | undefined): boolean {
+  return !!principal?.organisation && principal.role !== 'reader';
 }

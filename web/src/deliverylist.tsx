@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import { failure, followList, list, readList, seenDatasets } from './deliveries';
+import { failure, followList, list, mayDeliver, readList, seenDatasets } from './deliveries';
 import { deliveryStateText, modeText, running, states } from './deliverywords';
 import type { DeliveryState, DeliverySummary } from './deliverytypes';
 import { count, value } from './format';
@@ -33,7 +33,7 @@ export function DeliveryList({ page }: { page: Extract<Page, { name: 'deliveries
     <section class="deliveries" aria-label={t('deliveries')}>
       <header class="page-head">
         <h1>{t('deliveries')}</h1>
-        <PageLink to={{ name: 'deliver', ...(page.dataset ? { dataset: page.dataset } : {}) }} class="button primary">＋ {t('newDelivery')}</PageLink>
+        {mayDeliver(state.landing.value?.principal) && <PageLink to={{ name: 'deliver', ...(page.dataset ? { dataset: page.dataset } : {}) }} class="button primary">＋ {t('newDelivery')}</PageLink>}
       </header>
       <Filters page={page} />
       {failure.value ? <Failure of={failure.value} /> : !l ? <p class="empty" role="status">{t('loadingDeliveries')}</p> : l.rows.length === 0 ? (

@@ -107,6 +107,8 @@ export interface ReleaseStatistics {
   area: number;
   column?: string;
   classes: ClassCount[] | null;
+  /** How many classes are counted together as "…". */
+  folded?: number;
 }
 
 export interface Difference {
@@ -123,6 +125,8 @@ export interface Difference {
   schema: Note[] | null;
   inPlace: boolean;
   listed: boolean;
+  /** The list of changes has the values before and after. */
+  values?: boolean;
   /** The list of changes is no longer kept. */
   dropped?: boolean;
   zh: string;
@@ -205,6 +209,9 @@ export interface ChangedFeature {
     moved: boolean;
     before_fid: number | null;
     row_number: number | null;
+    /** The changed fields alone, as text; absent from lists made without them. */
+    before?: Record<string, string | null> | null;
+    after?: Record<string, string | null> | null;
   };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { area, areaUnit, bytes, classRows, duration, percent, shareOf, signed, signedArea, versionChange } from './difference';
+import { area, areaUnit, bytes, changedValues, classRows, duration, foldedIn, percent, shareOf, signed, signedArea, versionChange } from './difference';
 import type { ClassCount, Version } from './deliverytypes';
 
 const statistics = (...classes: ClassCount[]) => ({ rows: 0, area: 0, classes });
@@ -15,6 +15,21 @@ test('classes of both sides are one table', () => {
     ['11', 2, 0, 9, 0],
   ]);
   expect(classRows({ before: { rows: 0, area: 0, classes: null }, after: { rows: 0, area: 0, classes: null } })).toEqual([]);
+});
+
+test('classes counted together are told by their number, on the side that has them', () => {
+  const side = (folded?: number) => ({ ...statistics(), ...(folded ? { folded } : {}) });
+  expect(foldedIn({ before: side(501), after: side(500) }, '…')).toEqual({ before: 501, after: 500 });
+  expect(foldedIn({ before: side(), after: side(3) }, '…')).toEqual({ before: 0, after: 3 });
+  expect(foldedIn({ before: side(501), after: side(500) }, '0101')).toBeNull();
+  expect(foldedIn({ before: side(), after: side() }, '…')).toBeNull();
+});
+
+test('changed values keep the order of the fields, and a list without them has none', () => {
+  const p = { fields: '名称, 2012, 面积', before: { 2012: 'a', 名称: '旧', 面积: null }, after: { 2012: 'b', 名称: null, 面积: '2.5' } };
+  expect(changedValues(p)).toEqual([{ field: '名称', before: '旧', after: null }, { field: '2012', before: 'a', after: 'b' }, { field: '面积', before: null, after: '2.5' }]);
+  expect(changedValues({ fields: '名称' })).toEqual([]);
+  expect(changedValues({ fields: null, before: null, after: null })).toEqual([]);
 });
 
 test.each([[0, '0'], [3, '+3'], [-1200, '−1,200'], [20746, '+20,746']])('%d rows came or went: %s', (n, want) => expect(signed(n)).toBe(want));

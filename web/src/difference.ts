@@ -1,5 +1,5 @@
 import type { Lang } from './i18n';
-import type { ClassCount, Difference, Progress, Version } from './deliverytypes';
+import type { ChangedFeature, ClassCount, Difference, Progress, Version } from './deliverytypes';
 import { count } from './format';
 import type { Value } from './types';
 
@@ -19,6 +19,24 @@ export function classRows(d: Pick<Difference, 'before' | 'after'>): ClassRow[] {
     return { class: after.class, before: old ?? none(after.class), after };
   });
   return [...rows, ...[...before.values()].map((old) => ({ class: old.class, before: old, after: none(old.class) }))];
+}
+
+/** The class that others are counted together as. */
+const folded = '…';
+
+/** How many classes a row of the table counts together, on either side; null for a class of its own. */
+export function foldedIn(d: Pick<Difference, 'before' | 'after'>, name: string): { before: number; after: number } | null {
+  const [before, after] = [d.before.folded ?? 0, d.after.folded ?? 0];
+  return name === folded && before + after > 0 ? { before, after } : null;
+}
+
+/** The changed fields of a feature with their values, where the list has them; null is no value. */
+export function changedValues(p: Pick<ChangedFeature['properties'], 'fields' | 'before' | 'after'>): { field: string; before: string | null; after: string | null }[] {
+  const { before, after } = p;
+  if (!before || !after) return [];
+  // An object orders names of digits first; the list of fields has the columns' order.
+  const order = (p.fields ?? '').split(', ');
+  return Object.keys(after).sort((a, b) => order.indexOf(a) - order.indexOf(b)).map((field) => ({ field, before: before[field] ?? null, after: after[field] ?? null }));
 }
 
 /** A count that came or went: "+3", "−2", "0". */

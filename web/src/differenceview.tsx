@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals';
-import { area, areaUnit, classRows, percent, signed, signedArea } from './difference';
+import { area, areaUnit, classRows, foldedIn, percent, signed, signedArea } from './difference';
 import type { Difference } from './deliverytypes';
 import { kindColors, kindSigns } from './deliverywords';
 import { count } from './format';
@@ -56,6 +56,12 @@ function classTitle(dataset: string, code: string): string {
   return known ? both(known.zh, known.en) : '';
 }
 
+/** The row of the classes that are counted together. */
+function folded(d: Difference, name: string): string {
+  const n = foldedIn(d, name);
+  return n ? t('foldedClasses', { n: n.before === n.after ? count(n.after) : `${count(n.before)} → ${count(n.after)}` }) : '';
+}
+
 function Classes({ d, dataset }: { d: Difference; dataset: string }) {
   const all = useSignal(false);
   const rows = classRows(d);
@@ -90,7 +96,7 @@ function Classes({ d, dataset }: { d: Difference; dataset: string }) {
             <tbody>
               {shown.map((r) => (
                 <tr key={r.class}>
-                  <th scope="row">{r.class || '—'} <small class="muted">{classTitle(dataset, r.class)}</small></th>
+                  <th scope="row">{folded(d, r.class) || <>{r.class || '—'} <small class="muted">{classTitle(dataset, r.class)}</small></>}</th>
                   <Figures before={r.before} after={r.after} unit={unit} hasArea={hasArea} />
                 </tr>
               ))}

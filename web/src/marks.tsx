@@ -114,6 +114,17 @@ export function SignInFirst() {
   );
 }
 
+/** What a reader's key is told where files would be delivered. */
+export function ReaderOnly() {
+  return (
+    <div class="sign-in-first">
+      <PageLink to={{ name: 'deliveries' }} class="back-link">‹ {t('backToDeliveries')}</PageLink>
+      <h2>{t('readerOnly')}</h2>
+      <p>{t('readerOnlyHelp')}</p>
+    </div>
+  );
+}
+
 /** On a narrow screen, shows the map over the page and hides it again. */
 export function MapToggle() {
   const open = state.mapOpen.value;
