@@ -111,7 +111,7 @@ func New(config Config, services Services) http.Handler {
 		AllowedOrigins: []string{"*"},
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders: []string{"Authorization", "X-API-Key", "Content-Type", "If-None-Match", "If-Match", uploadOffset},
-		ExposedHeaders: []string{"ETag", "Link", uploadOffset, releaseHeader, revisionHeader, omittedHeader, "X-Request-Id", "Retry-After", "Location"},
+		ExposedHeaders: []string{"ETag", "Link", uploadOffset, releaseHeader, revisionHeader, omittedHeader, generalizedHeader, "X-Request-Id", "Retry-After", "Location"},
 		MaxAge:         600,
 	}))
 	// Tiles come compressed from their cache; everything else is compressed here.

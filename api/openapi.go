@@ -116,19 +116,20 @@ func components() (map[string]any, error) {
 	return map[string]any{
 		"schemas": all,
 		"headers": map[string]any{
-			"ETag":          header("内容标识，用于 If-None-Match", "tag of the content, for If-None-Match", text),
-			"Cache-Control": header("缓存方式；private 的响应不得进入共享缓存", "how to cache; what is private must not reach a shared cache", text),
-			"X-Request-Id":  header("请求编号，向平台反映问题时请给出", "number of the request, to be given when reporting a fault", text),
-			"Retry-After":   header("多少秒后再试", "seconds to wait before trying again", map[string]any{"type": "integer"}),
-			"Link":          header("下一页（RFC 8288）", "the next page (RFC 8288)", text),
-			"Location":      header("登记结果的地址", "where what was declared is found", text),
-			releaseHeader:   header("响应所用的版本；多数据集时为“标识=版本”列表", "the release shown; for several collections a list of id=release", text),
-			revisionHeader:  header("数据集的修订号", "revision of the dataset", map[string]any{"type": "integer"}),
-			uploadOffset:    header("文件已到达的字节数", "how many bytes of the file have arrived", map[string]any{"type": "integer"}),
-			omittedHeader:   header("因过小、过多而未画的要素数；“>=”表示至少", "features left out for being too small or too many; >= means at least", text),
+			"ETag":            header("内容标识，用于 If-None-Match", "tag of the content, for If-None-Match", text),
+			"Cache-Control":   header("缓存方式；private 的响应不得进入共享缓存", "how to cache; what is private must not reach a shared cache", text),
+			"X-Request-Id":    header("请求编号，向平台反映问题时请给出", "number of the request, to be given when reporting a fault", text),
+			"Retry-After":     header("多少秒后再试", "seconds to wait before trying again", map[string]any{"type": "integer"}),
+			"Link":            header("下一页（RFC 8288）", "the next page (RFC 8288)", text),
+			"Location":        header("登记结果的地址", "where what was declared is found", text),
+			releaseHeader:     header("响应所用的版本；多数据集时为“标识=版本”列表", "the release shown; for several collections a list of id=release", text),
+			revisionHeader:    header("数据集的修订号", "revision of the dataset", map[string]any{"type": "integer"}),
+			uploadOffset:      header("文件已到达的字节数", "how many bytes of the file have arrived", map[string]any{"type": "integer"}),
+			generalizedHeader: header("未逐一绘出、按分类合并的要素数", "features that are not drawn one by one but gathered by class", text),
+			omittedHeader:     header("因过小、过多而未画的要素数；“>=”表示至少", "features left out for being too small or too many; >= means at least", text),
 		},
 		"responses": map[string]any{
-			"NotModified": map[string]any{"description": "未改变 / not modified", "headers": headers("ETag", "Cache-Control", "X-Request-Id", releaseHeader, revisionHeader, omittedHeader)},
+			"NotModified": map[string]any{"description": "未改变 / not modified", "headers": headers("ETag", "Cache-Control", "X-Request-Id", releaseHeader, revisionHeader, omittedHeader, generalizedHeader)},
 			"BadRequest":  problemResponse("请求有误 / the request is wrong"),
 			"KeyInvalid":  problemResponse("密钥无效 / the key is not valid"),
 			"Forbidden":   problemResponse("无权操作 / not permitted"),
@@ -235,7 +236,7 @@ func responses(r route) map[string]any {
 		named = append(named, releaseHeader, revisionHeader)
 	}
 	if media == mediaMVT {
-		named = append(named, omittedHeader)
+		named = append(named, omittedHeader, generalizedHeader)
 		if !ofOne {
 			named = append(named, releaseHeader)
 		}

@@ -97,7 +97,7 @@ func (s *Server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	h := w.Header()
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Cache-Control", "no-store")
-	for _, name := range []string{"ETag", "Link", "Content-Encoding", releaseHeader, revisionHeader, omittedHeader} {
+	for _, name := range []string{"ETag", "Link", "Content-Encoding", releaseHeader, revisionHeader, omittedHeader, generalizedHeader} {
 		h.Del(name) // of the answer that was begun
 	}
 	switch body.Status {

@@ -14,9 +14,10 @@ import (
 
 // The headers that say which state of a dataset an answer shows.
 const (
-	releaseHeader  = "Changde-Release"
-	revisionHeader = "Changde-Revision"
-	omittedHeader  = "Changde-Omitted"
+	releaseHeader     = "Changde-Release"
+	revisionHeader    = "Changde-Revision"
+	omittedHeader     = "Changde-Omitted"
+	generalizedHeader = "Changde-Generalized"
 )
 
 const (

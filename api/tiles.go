@@ -138,6 +138,9 @@ func sendTile(w http.ResponseWriter, r *request, t *tiles.Tile, named bool, data
 		}
 		h.Set(omittedHeader, omitted)
 	}
+	if t.Generalized > 0 {
+		h.Set(generalizedHeader, strconv.FormatInt(t.Generalized, 10))
+	}
 	if t.Features == 0 {
 		return send(w, r, mediaMVT, t.ETag, cache, http.StatusNoContent, nil)
 	}

@@ -113,6 +113,9 @@ type Release struct {
 	Extent       *Bounds // nil when no row has a geometry
 	ReleasedAt   time.Time
 	Note         string
+	// Unpublished is true of rows that are loaded but not released: they have no
+	// history yet.
+	Unpublished bool
 	// Sharing is how the dataset was shared when the release was made. Who reads
 	// the release must be let in by both, so that opening a dataset does not open
 	// what was released before. Empty: as the dataset.

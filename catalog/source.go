@@ -35,7 +35,7 @@ func (r *Release) Versioned() bool { return r.Relation[0] == "content" }
 // The conditions stand outside the union, so that PostgreSQL carries them and the
 // order to the indexes of both tables.
 func (r *Release) From(s *postgis.SQL) *postgis.SQL {
-	if !r.Versioned() {
+	if !r.Versioned() || r.Unpublished {
 		return s.Raw(" FROM ").Ident(r.Relation[:]...).Raw(" WHERE true")
 	}
 	s.Raw(" FROM (")

@@ -45,7 +45,16 @@ type Config struct {
 	// Enqueue hands a job to the workers, in the transaction that makes it. Nil:
 	// there are none, and only what is done at once can be done.
 	Enqueue func(ctx context.Context, tx pgx.Tx, job Job) error
-	Log     *slog.Logger // default slog.Default()
+	// Tiles makes the tiles of a content ready before it is released. Nil: they are
+	// made when they are asked for.
+	Tiles TileBuilder
+	Log   *slog.Logger // default slog.Default()
+}
+
+// TileBuilder is the seam to package tiles, whose Archives implement it.
+type TileBuilder interface {
+	// Build makes all tiles of a release; revision is 0 for one that is not published.
+	Build(ctx context.Context, d *catalog.Dataset, r *catalog.Release, revision int64) error
 }
 
 // Job is work for a worker: one of its members is set.

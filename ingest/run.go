@@ -26,6 +26,7 @@ const (
 	Checking   Phase = "check"
 	Comparing  Phase = "compare"
 	Indexing   Phase = "index"
+	Tiling     Phase = "tiles"
 	Publishing Phase = "publish"
 )
 
@@ -331,13 +332,37 @@ func (i *Ingester) settle(ctx context.Context, conn *pgxpool.Conn, l *loader, id
 	if err := l.index(ctx, i.pool, conn, table); err != nil {
 		return err
 	}
-	return l.begin(ctx, conn, func(tx pgx.Tx) error {
+	err = l.begin(ctx, conn, func(tx pgx.Tx) error {
 		if c.statistics, c.extent, err = l.measure(ctx, tx, table); err != nil {
 			return err
 		}
 		c.rows = c.statistics.Rows
 		return i.conclude(ctx, tx, l, id, c, report)
 	})
+	if err == nil {
+		i.cutTiles(ctx, l, c, table)
+	}
+	return err
+}
+
+// cutTiles makes the tiles of a content before it is released. Without them the
+// release is as good, and its tiles are made when they are asked for.
+func (i *Ingester) cutTiles(ctx context.Context, l *loader, c *content, table string) {
+	if i.config.Tiles == nil {
+		return
+	}
+	l.progress(Progress{Phase: Tiling})
+	p := l.plan
+	d := &catalog.Dataset{
+		ID: p.Dataset, TitleZH: p.Dataset, Kind: catalog.Delivered, Label: p.settings.named["label"], Class: p.settings.named["class"],
+		BusinessKey: p.settings.businessKey, TimeColumn: p.settings.timeColumn,
+	}
+	r := &catalog.Release{
+		Relation: [2]string{"content", table}, GeometryType: c.geometry, Columns: c.columns, Rows: c.rows, Extent: c.extent, Unpublished: true,
+	}
+	if err := i.config.Tiles.Build(ctx, d, r, 0); err != nil && ctx.Err() == nil {
+		i.config.Log.Warn("tiles not cut before the release", "dataset", p.Dataset, "err", err)
+	}
 }
 
 // begin runs a transaction with the settings that work on whole tables wants.

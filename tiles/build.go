@@ -199,6 +199,11 @@ func (s *Source) pack(l *layer) *Tile {
 	}
 }
 
+func emptyTile() *Tile {
+	sum := sha256.Sum256(nil)
+	return &Tile{ETag: `"` + hex.EncodeToString(sum[:16]) + `"`}
+}
+
 // finish compresses a tile of n rows.
 func (s *Source) finish(raw []byte, n int64) *Tile {
 	sum := sha256.Sum256(raw)

@@ -143,9 +143,7 @@ func (t *cutter) address(z int, lon, lat float64) Address {
 
 // world gives a position in units of the tile of zoom 0, right and down.
 func (t *cutter) world(lon, lat float64) (x, y float64) {
-	x, y = t.set.Project(lon, lat)
-	w := t.set.width(0)
-	return (x - t.set.Left) / w, (t.set.Top - y) / w
+	return worldOf(&t.set, lon, lat)
 }
 
 // blocks are the tiles of the base zoom over the extent, neighbours near each other.

@@ -38,6 +38,9 @@ type Config struct {
 	CacheBytes int64
 	// Builds is how many tiles are made at once. Default twice GOMAXPROCS.
 	Builds int
+	// Archives hold tiles that are cut already. Nil: all are made when they are asked
+	// for.
+	Archives *Archives
 	// Queue is how many tiles may wait for their turn. Default 256.
 	Queue int
 }
@@ -137,6 +140,11 @@ func (s *Source) Tile(ctx context.Context, d *catalog.Dataset, r *catalog.Releas
 
 func (s *Source) one(ctx context.Context, p Part, a Address) (*Tile, error) {
 	return s.get(ctx, key{p.key(), a}, func(ctx context.Context) (*Tile, error) {
+		if s.config.Archives != nil && p.Filter == nil && p.Columns == nil {
+			if t, ok, err := s.config.Archives.Tile(ctx, p.Dataset, p.Release, a); ok || err != nil {
+				return t, err
+			}
+		}
 		if err := s.turns.take(ctx); err != nil {
 			return nil, err
 		}
@@ -203,10 +211,11 @@ func (s *Source) join(ctx context.Context, parts []Part, a Address) (*Tile, erro
 		}
 		out.Features += t.Features
 		out.Omitted += t.Omitted
+		out.Generalized += t.Generalized
 		out.OmittedAtLeast = out.OmittedAtLeast || t.OmittedAtLeast
 	}
 	joined := s.finish(raw, out.Features)
-	joined.Omitted, joined.OmittedAtLeast = out.Omitted, out.OmittedAtLeast
+	joined.Omitted, joined.OmittedAtLeast, joined.Generalized = out.Omitted, out.OmittedAtLeast, out.Generalized
 	return joined, nil
 }
 

@@ -69,6 +69,9 @@ func (c *devCommand) Run(ctx context.Context, s *settings, out *streams) error {
 	if s.Depot == "" {
 		s.Depot = depotFolder(dir)
 	}
+	if s.Tiles == "" {
+		s.Tiles = filepath.Join(dir, "tiles")
+	}
 	if c.Workers == 0 {
 		c.Workers = 2
 	}

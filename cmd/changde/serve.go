@@ -142,12 +142,16 @@ func serve(ctx context.Context, s *settings, flags serveFlags, url string, liste
 	} else {
 		worked <- nil
 	}
+	archives, err := s.archives(pool, log)
+	if err != nil {
+		return err
+	}
 	store := features.NewStore(pool, features.Config{MaxBytes: maxPage})
 	handler := api.New(api.Config{City: city, PublicURL: flags.PublicURL, Log: log}, api.Services{
 		Catalog:  known,
 		Access:   access.NewStore(pool),
 		Features: store,
-		Tiles:    tiles.NewSource(pool, tiles.Config{Builds: builds}),
+		Tiles:    tiles.NewSource(pool, tiles.Config{Builds: builds, Archives: archives}),
 		Ingest:   ingest.New(pool, config),
 		Projects: projects.New(pool, store, projects.Config{Box: city.Box}),
 		Pool:     pool,

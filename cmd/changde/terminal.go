@@ -24,6 +24,7 @@ var phaseNames = map[ingest.Phase]string{
 	ingest.Rules:      "质量规则 rules",
 	ingest.Comparing:  "比对 compare",
 	ingest.Indexing:   "建立索引 index",
+	ingest.Tiling:     "切瓦片 tiles",
 	ingest.Publishing: "发布 publish",
 }
 

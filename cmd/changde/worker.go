@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"changde/ingest"
 	"changde/ingest/depot"
@@ -17,6 +19,7 @@ import (
 	"changde/postgis"
 	"changde/problem"
 	"changde/schemas"
+	"changde/tiles"
 )
 
 type workerCommand struct {
@@ -39,7 +42,7 @@ func (c *workerCommand) Run(ctx context.Context, s *settings, out *streams) erro
 
 // work runs workers on a database and a depot until ctx ends.
 func (s *settings) work(ctx context.Context, url, store string, workers int, log *slog.Logger) error {
-	pool, err := postgis.Open(ctx, postgis.Config{URL: url, MaxConns: int32(4*workers + 4), ApplicationName: "changde worker"})
+	pool, err := postgis.Open(ctx, postgis.Config{URL: url, MaxConns: int32(4*workers + runtime.GOMAXPROCS(0) + 8), ApplicationName: "changde worker"})
 	if err != nil {
 		return err
 	}
@@ -48,7 +51,16 @@ func (s *settings) work(ctx context.Context, url, store string, workers int, log
 	if err != nil {
 		return err
 	}
-	return jobs.Run(ctx, pool, ingest.New(pool, config), jobs.Config{Workers: workers, Log: log})
+	group, ctx := errgroup.WithContext(ctx)
+	if archives, err := s.archives(pool, log); err != nil {
+		return err
+	} else if archives != nil {
+		group.Go(func() error { return archives.Tend(ctx) })
+	}
+	group.Go(func() error {
+		return jobs.Run(ctx, pool, ingest.New(pool, config), jobs.Config{Workers: workers, Log: log})
+	})
+	return group.Wait()
 }
 
 // ingestConfig is how every command loads, decides and serves deliveries. Without
@@ -67,12 +79,27 @@ func (s *settings) ingestConfig(pool *pgxpool.Pool, store string, log *slog.Logg
 		return ingest.Config{}, err
 	}
 	config := ingest.Config{City: city, Library: library, Enqueue: queue.Enqueue, Keep: s.Keep, GDAL: findGDAL(), Log: log}
+	archives, err := s.archives(pool, log)
+	if err != nil {
+		return ingest.Config{}, err
+	}
+	if archives != nil {
+		config.Tiles = archives
+	}
 	if store != "" {
 		if config.Depot, err = depot.Open(store, depot.Config{Credentials: credentials()}); err != nil {
 			return ingest.Config{}, err
 		}
 	}
 	return config, nil
+}
+
+// archives are the cut tiles; nil where no folder is named.
+func (s *settings) archives(pool *pgxpool.Pool, log *slog.Logger) (*tiles.Archives, error) {
+	if s.Tiles == "" {
+		return nil, nil
+	}
+	return tiles.OpenArchives(pool, s.Tiles, log)
 }
 
 // findGDAL looks for GDAL once, when the first format asks for it.

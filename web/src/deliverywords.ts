@@ -72,6 +72,7 @@ const phases: Record<string, Pair> = {
   rules: ['质量规则', 'quality rules'],
   compare: ['与当前版比较', 'comparing'],
   index: ['建立索引', 'indexing'],
+  tiles: ['切瓦片', 'cutting tiles'],
   publish: ['发布', 'publishing'],
 };
 

@@ -1,0 +1,322 @@
+package tiles
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"changde/catalog"
+	"changde/tiles/pmtiles"
+)
+
+// Archives are the cut tiles of contents in a folder, one file for a content at a
+// revision: <content>@<revision>.pmtiles, revision 0 being the content as it was
+// first released. A file is never changed; it is safe for many goroutines, and for
+// many processes that share the folder.
+type Archives struct {
+	pool *pgxpool.Pool
+	dir  string
+	log  *slog.Logger
+
+	mu       sync.Mutex
+	contents map[string]*shelved // by content
+}
+
+// shelved are the archives of one content.
+type shelved struct {
+	looked   time.Time
+	archives []*archive // of the latest revision first
+}
+
+// archive is one open file.
+type archive struct {
+	name    string
+	file    *os.File
+	tiles   *pmtiles.Archive
+	state   state
+	maxZoom int
+	base    int64 // the revision that it shows
+	touched *touched
+}
+
+// state is what the tiles of an archive depend on beside the rows; it stands in the
+// archive's metadata as the member "changde".
+type state struct {
+	Dataset     string   `json:"dataset"`
+	Content     string   `json:"content"`
+	Revision    int64    `json:"revision"`
+	Columns     []string `json:"columns"`
+	Class       string   `json:"class"`
+	Label       string   `json:"label"`
+	BusinessKey string   `json:"businessKey"`
+	TimeColumn  string   `json:"timeColumn"`
+	Cutter      int      `json:"cutter"`
+}
+
+// cutterVersion changes when tiles are cut otherwise than before: archives of
+// another version are not served.
+const cutterVersion = 1
+
+func stateOf(d *catalog.Dataset, r *catalog.Release, revision int64) state {
+	return state{
+		Dataset: d.ID, Content: r.Relation[1], Revision: revision, Columns: names(r.Columns),
+		Class: d.Class, Label: d.Label, BusinessKey: d.BusinessKey, TimeColumn: d.TimeColumn, Cutter: cutterVersion,
+	}
+}
+
+// serves reports whether an archive of this state shows what is wanted, revision
+// aside.
+func (s state) serves(o state) bool {
+	return s.Dataset == o.Dataset && s.Content == o.Content && slices.Equal(s.Columns, o.Columns) && s.Class == o.Class && s.Label == o.Label &&
+		s.BusinessKey == o.BusinessKey && s.TimeColumn == o.TimeColumn && s.Cutter == o.Cutter
+}
+
+// OpenArchives uses a folder, which is made when it is not there.
+func OpenArchives(pool *pgxpool.Pool, dir string, log *slog.Logger) (*Archives, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the folder of tiles: %w", err)
+	}
+	return &Archives{pool: pool, dir: dir, log: log, contents: make(map[string]*shelved)}, nil
+}
+
+const archiveSuffix = ".pmtiles"
+
+// path is the name of the archive of a content.
+func (s *Archives) path(content string, revision int64) string {
+	return filepath.Join(s.dir, content+"@"+strconv.FormatInt(revision, 10)+archiveSuffix)
+}
+
+// split reads the name of a file of the folder.
+func split(name string) (content string, revision int64, ok bool) {
+	name, ok = strings.CutSuffix(name, archiveSuffix)
+	at := strings.LastIndexByte(name, '@')
+	if !ok || at < 1 {
+		return "", 0, false
+	}
+	revision, err := strconv.ParseInt(name[at+1:], 10, 64)
+	return name[:at], revision, err == nil && revision >= 0
+}
+
+// lookAgain is how long a list of the folder holds.
+const lookAgain = 2 * time.Second
+
+// Tile gives a tile from an archive. ok is false where none holds the tile as it is
+// at the release's revision.
+func (s *Archives) Tile(ctx context.Context, d *catalog.Dataset, r *catalog.Release, a Address) (t *Tile, ok bool, err error) {
+	if a.Set != "WebMercatorQuad" || !r.Versioned() || a.Z > ArchiveZoom {
+		return nil, false, nil
+	}
+	archives, err := s.of(ctx, d, r)
+	if err != nil {
+		return nil, false, err
+	}
+	want := stateOf(d, r, 0)
+	for _, c := range archives {
+		if c.base > r.Revision || a.Z > c.maxZoom || !c.state.serves(want) {
+			continue
+		}
+		hit, err := c.touched.hit(ctx, s.pool, r, a)
+		if err != nil {
+			return nil, false, err
+		}
+		if hit {
+			// An older archive has been touched by as much.
+			return nil, false, nil
+		}
+		return s.read(c, a)
+	}
+	return nil, false, nil
+}
+
+func (s *Archives) read(c *archive, a Address) (*Tile, bool, error) {
+	id, ok := pmtiles.ID(a.Z, a.Col, a.Row)
+	if !ok {
+		return nil, false, nil
+	}
+	b, found, err := c.tiles.Tile(id)
+	if err != nil {
+		// The database has the rows all the same.
+		s.log.Error("archive of tiles not readable", "file", c.name, "err", err)
+		return nil, false, nil
+	}
+	if !found {
+		return emptyTile(), true, nil
+	}
+	t, ok := unstamped(b)
+	if !ok {
+		s.log.Error("archive of tiles of another origin", "file", c.name)
+	}
+	return t, ok, nil
+}
+
+// of gives the archives of a release's content, opening those that are new.
+func (s *Archives) of(ctx context.Context, d *catalog.Dataset, r *catalog.Release) ([]*archive, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	content := r.Relation[1]
+	c := s.contents[content]
+	if c == nil {
+		c = new(shelved)
+		s.contents[content] = c
+	}
+	if time.Since(c.looked) < lookAgain {
+		return c.archives, nil
+	}
+	files, err := filepath.Glob(filepath.Join(s.dir, content+"@*"+archiveSuffix))
+	if err != nil {
+		return nil, fmt.Errorf("look for archives of %s: %w", content, err)
+	}
+	archives := make([]*archive, 0, len(files))
+	for _, path := range files {
+		name := filepath.Base(path)
+		of, revision, ok := split(name)
+		if !ok || of != content {
+			continue
+		}
+		if n := slices.IndexFunc(c.archives, func(a *archive) bool { return a.name == name }); n >= 0 && c.archives[n].same(path) {
+			archives = append(archives, c.archives[n])
+			continue
+		}
+		base := revision
+		if base == 0 {
+			if base, err = s.first(ctx, d.ID, r.Relation[0]+"."+content); err != nil {
+				return nil, err
+			}
+		}
+		a, err := openArchive(path, base)
+		if err != nil {
+			s.log.Error("archive of tiles not opened", "file", name, "err", err)
+			continue
+		}
+		archives = append(archives, a)
+	}
+	slices.SortFunc(archives, func(a, b *archive) int { return int(b.base - a.base) })
+	// Files that are gone are closed when nobody reads them any more, by the collector.
+	c.archives, c.looked = archives, time.Now()
+	return archives, nil
+}
+
+// same reports whether the file at a path is the one that is open.
+func (a *archive) same(path string) bool {
+	there, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	here, err := a.file.Stat()
+	return err == nil && os.SameFile(there, here)
+}
+
+// first is the revision in which a content was released, which its table shows from
+// then on.
+func (s *Archives) first(ctx context.Context, dataset, relation string) (n int64, err error) {
+	err = s.pool.QueryRow(ctx, "SELECT coalesce(min(revision), 0) FROM changde.revisions WHERE dataset = $1 AND relation = $2 AND kind <> 'settings'", dataset, relation).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("find the first revision of %s: %w", relation, err)
+	}
+	return n, nil
+}
+
+func openArchive(path string, base int64) (_ *archive, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	tiles, err := pmtiles.Open(f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	b, err := tiles.Metadata()
+	if err != nil {
+		return nil, err
+	}
+	var metadata struct {
+		MaxZoom int   `json:"maxzoom"`
+		State   state `json:"changde"`
+	}
+	if err := json.Unmarshal(b, &metadata); err != nil {
+		return nil, fmt.Errorf("metadata: %w", err)
+	}
+	return &archive{
+		name: filepath.Base(path), file: f, tiles: tiles, state: metadata.State, maxZoom: metadata.MaxZoom, base: base, touched: newTouched(base),
+	}, nil
+}
+
+// Build cuts the tiles of a release into an archive. revision is the one that the
+// archive shows, 0 for a content that is not released yet. The archive is there
+// whole, or not at all.
+func (s *Archives) Build(ctx context.Context, d *catalog.Dataset, r *catalog.Release, revision int64) (err error) {
+	metadata, err := json.Marshal(map[string]any{
+		"name": d.TitleZH, "attribution": d.Attribution, "minzoom": 0, "maxzoom": ArchiveZoom,
+		"vector_layers": []any{map[string]any{"id": d.ID, "fields": map[string]string{}, "minzoom": 0, "maxzoom": ArchiveZoom}},
+		"changde":       stateOf(d, r, revision),
+	})
+	if err != nil {
+		return fmt.Errorf("describe the archive: %w", err)
+	}
+	config := pmtiles.Config{Metadata: metadata, MaxZoom: ArchiveZoom, Bounds: [4]float64{-180, -85, 180, 85}}
+	if e := r.Extent; e != nil {
+		config.Bounds = [4]float64{max(e[0], -180), max(e[1], -90), min(e[2], 180), min(e[3], 90)}
+	}
+	w, err := pmtiles.Create(s.path(r.Relation[1], revision), config)
+	if err != nil {
+		return err
+	}
+	if _, err := Cut(ctx, s.pool, d, r, ArchiveZoom, Config{}, archiveSink{w}); err != nil {
+		return errors.Join(err, w.Abort())
+	}
+	return w.Close()
+}
+
+// archiveSink writes tiles with their counts.
+type archiveSink struct{ w *pmtiles.Writer }
+
+// Add implements Sink.
+func (s archiveSink) Add(a Address, t *Tile) error {
+	id, ok := pmtiles.ID(a.Z, a.Col, a.Row)
+	if !ok {
+		return fmt.Errorf("tile %s has no place in an archive", a)
+	}
+	return s.w.Add(id, stamped(t))
+}
+
+// files lists the archives of the folder by content, the latest first.
+func (s *Archives) files() (map[string][]int64, error) {
+	entries, err := os.ReadDir(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list archives of tiles: %w", err)
+	}
+	out := make(map[string][]int64)
+	for _, e := range entries {
+		if content, revision, ok := split(e.Name()); ok {
+			out[content] = append(out[content], revision)
+		}
+	}
+	for _, revisions := range out {
+		slices.SortFunc(revisions, func(a, b int64) int { return int(b - a) })
+	}
+	return out, nil
+}

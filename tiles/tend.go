@@ -1,0 +1,174 @@
+package tiles
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"time"
+
+	"changde/catalog"
+	"changde/postgis"
+)
+
+// The keeper of archives looks at the datasets every tendEvery. A content whose
+// archive is behind is cut again once the cut is worth it: when it has taken less
+// than a part of the time since the one before.
+const (
+	tendEvery = 3 * time.Second
+	tendShare = 20
+)
+
+// archiveLock is the first key of the advisory lock under which a content is cut.
+const archiveLock = 0x43445449
+
+// Tend keeps the archives until ctx ends: contents without one are cut, those that
+// were changed are cut again, and archives of contents that are gone are removed.
+// Several processes may tend one folder.
+func (s *Archives) Tend(ctx context.Context) error {
+	known, err := catalog.Open(ctx, s.pool, catalog.Config{Log: s.log})
+	if err != nil {
+		return err
+	}
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		if err := known.Watch(watching); err != nil && watching.Err() == nil {
+			s.log.Error("catalog is not watched", "err", err)
+		}
+	}()
+	rest := make(map[string]time.Time) // until when a content is left alone
+	for {
+		for _, d := range known.Snapshot().For(everybody{}).Datasets() {
+			if ctx.Err() != nil {
+				return nil
+			}
+			if d.Current.Versioned() && time.Now().After(rest[d.Current.Relation[1]]) {
+				took, err := s.bring(ctx, d)
+				if err != nil && ctx.Err() == nil {
+					s.log.Error("tiles not cut; they are made when asked for", "dataset", d.ID, "err", err)
+					took = time.Minute / tendShare
+				}
+				rest[d.Current.Relation[1]] = time.Now().Add(tendShare * took)
+			}
+		}
+		if err := s.clear(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("archives of contents that are gone not removed", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(tendEvery):
+		}
+	}
+}
+
+// everybody reads all datasets.
+type everybody struct{}
+
+// MayRead implements catalog.Reader.
+func (everybody) MayRead(string, string) bool { return true }
+
+// bring cuts the current content of a dataset where its archive is behind.
+func (s *Archives) bring(ctx context.Context, d *catalog.Dataset) (took time.Duration, err error) {
+	r := d.Current
+	behind, err := s.behind(ctx, d)
+	if err != nil || !behind {
+		return 0, err
+	}
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Release()
+	var mine bool
+	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1::int, hashtext($2))", archiveLock, r.Relation[1]).Scan(&mine); err != nil || !mine {
+		return 0, err
+	}
+	defer func() {
+		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		// A broken connection has lost its lock already.
+		_, _ = conn.Exec(release, "SELECT pg_advisory_unlock($1::int, hashtext($2))", archiveLock, r.Relation[1])
+	}()
+	start := time.Now()
+	if err := s.Build(ctx, d, r, r.Revision); err != nil {
+		return 0, err
+	}
+	return time.Since(start), s.prune(r.Relation[1], r.Revision)
+}
+
+// behind reports whether no archive shows the dataset as it is.
+func (s *Archives) behind(ctx context.Context, d *catalog.Dataset) (bool, error) {
+	r := d.Current
+	archives, err := s.of(ctx, d, r)
+	if err != nil {
+		return false, err
+	}
+	want := stateOf(d, r, 0)
+	for _, a := range archives {
+		if a.base <= r.Revision && a.state.serves(want) {
+			var changed bool
+			q := new(postgis.SQL).Raw("SELECT EXISTS (SELECT FROM ").Ident(r.Relation[0], r.Relation[1]+catalog.ChangesSuffix).
+				Raw(" WHERE rev > ").Arg(a.base).Raw("::bigint AND rev <= ").Arg(r.Revision).Raw("::bigint)")
+			if err := s.pool.QueryRow(ctx, q.String(), q.Args()...).Scan(&changed); err != nil {
+				return false, fmt.Errorf("ask for changes of %s: %w", d.ID, err)
+			}
+			return changed, nil
+		}
+	}
+	return true, nil
+}
+
+// prune removes the archives of a content between the first, which older releases
+// are read from, and the one at a revision.
+func (s *Archives) prune(content string, revision int64) error {
+	files, err := s.files()
+	if err != nil {
+		return err
+	}
+	for _, n := range files[content] {
+		if n != 0 && n < revision {
+			if err := os.Remove(s.path(content, n)); err != nil && !os.IsNotExist(err) {
+				return fmt.Errorf("remove an archive: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// clear removes the archives of contents that are no release's and no open
+// delivery's.
+func (s *Archives) clear(ctx context.Context) error {
+	files, err := s.files()
+	if err != nil || len(files) == 0 {
+		return err
+	}
+	names := make([]string, 0, len(files))
+	for name := range files {
+		names = append(names, name)
+	}
+	list, err := json.Marshal(names)
+	if err != nil {
+		return fmt.Errorf("list contents: %w", err)
+	}
+	rows, err := s.pool.Query(ctx, `SELECT name FROM jsonb_array_elements_text($1::jsonb) name
+		WHERE NOT EXISTS (SELECT FROM changde.releases WHERE relation = 'content.' || name)
+		AND NOT EXISTS (SELECT FROM changde.deliveries WHERE relation = name AND state IN ('loading', 'checked', 'awaiting', 'released'))`, string(list))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return err
+		}
+		for _, revision := range files[name] {
+			if err := os.Remove(s.path(name, revision)); err != nil && !os.IsNotExist(err) {
+				return fmt.Errorf("remove an archive: %w", err)
+			}
+		}
+	}
+	return rows.Err()
+}
