@@ -21,8 +21,8 @@ type vectorLayer struct {
 	GeometryDim *int              `json:"geometryDimension,omitempty"`
 }
 
-func vectorLayerOf(d *catalog.Dataset) vectorLayer {
-	low, high := tiles.Levels(d.Current)
+func (s *Server) vectorLayerOf(d *catalog.Dataset) vectorLayer {
+	low, high := s.Tiles.Levels(d.Current)
 	l := vectorLayer{ID: d.ID, Description: d.TitleZH, Fields: map[string]string{}, MinZoom: low, MaxZoom: high}
 	for _, c := range tiles.TileColumns(d, d.Current, tiles.MaxTileZoom) {
 		l.Fields[c.Name] = c.Type.String()
@@ -50,7 +50,7 @@ func (s *Server) tilejson(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	layer := vectorLayerOf(d)
+	layer := s.vectorLayerOf(d)
 	stamp(w, d, d.Current)
 	return writeJSON(w, r, mediaJSON, tileJSON{
 		TileJSON: "3.0.0", Name: d.TitleZH, Scheme: "xyz",
@@ -72,7 +72,7 @@ func (s *Server) tilejsonOfSeveral(w http.ResponseWriter, r *request) error {
 	attributions := make([]string, 0, len(datasets))
 	releases, states := map[string]int{}, map[string]int64{}
 	for _, d := range datasets {
-		layer := vectorLayerOf(d)
+		layer := s.vectorLayerOf(d)
 		t.VectorLayers = append(t.VectorLayers, layer)
 		t.MinZoom, t.MaxZoom = min(t.MinZoom, layer.MinZoom), max(t.MaxZoom, layer.MaxZoom)
 		t.Bounds = union(t.Bounds, d.Current.Extent)
@@ -103,7 +103,7 @@ func union(a, b *catalog.Bounds) *catalog.Bounds {
 }
 
 // tileset describes the tiles below at (OGC API - Tiles, 17-083r4 TileSet).
-func tileset(base, at, query, title string, set tiles.MatrixSet, datasets []*catalog.Dataset, whole bool) map[string]any {
+func (s *Server) tileset(base, at, query, title string, set tiles.MatrixSet, datasets []*catalog.Dataset, whole bool) map[string]any {
 	links := []any{
 		link{Href: at + "/" + set.ID + query, Rel: "self", Type: mediaJSON},
 		link{Href: base + "/tileMatrixSets/" + set.ID, Rel: "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme", Type: mediaJSON},
@@ -115,7 +115,7 @@ func tileset(base, at, query, title string, set tiles.MatrixSet, datasets []*cat
 	}
 	layers := make([]map[string]any, 0, len(datasets))
 	for _, d := range datasets {
-		low, high := tiles.Levels(d.Current)
+		low, high := s.Tiles.Levels(d.Current)
 		properties := map[string]any{}
 		for _, c := range tiles.TileColumns(d, d.Current, tiles.MaxTileZoom) {
 			properties[c.Name] = schemaOf(c.Type)
@@ -163,11 +163,11 @@ func (s *Server) writeTilesets(w http.ResponseWriter, r *request, base, at, quer
 		if err != nil {
 			return err
 		}
-		return writeJSON(w, r, mediaJSON, tileset(base, at, query, title, set, datasets, true), datasets...)
+		return writeJSON(w, r, mediaJSON, s.tileset(base, at, query, title, set, datasets, true), datasets...)
 	}
 	list := []map[string]any{}
 	for _, set := range tiles.Sets() {
-		list = append(list, tileset(base, at, query, title, set, datasets, false))
+		list = append(list, s.tileset(base, at, query, title, set, datasets, false))
 	}
 	return writeJSON(w, r, mediaJSON, map[string]any{
 		"tilesets": list, "links": []link{{Href: at + query, Rel: "self", Type: mediaJSON}},

@@ -89,6 +89,24 @@ func Levels(r *catalog.Release) (minimum, maximum int) {
 	return MaxTileZoom, MaxTileZoom
 }
 
+// Levels are the zooms between which tiles of the release are worth asking for. With
+// archives, whose tiles show small features together, they begin where the extent
+// is some pixels wide; without, they are those of the function Levels.
+func (s *Source) Levels(r *catalog.Release) (minimum, maximum int) {
+	if s.config.Archives == nil || !r.Versioned() || r.Extent == nil {
+		return Levels(r)
+	}
+	e := r.Extent
+	side := max(e[2]-e[0], e[3]-e[1]) / 360 * pixelsOfTile
+	for minimum < ArchiveZoom && math.Ldexp(side, minimum) < seenPixels {
+		minimum++
+	}
+	return minimum, MaxTileZoom
+}
+
+// seenPixels is how wide a dataset is on the map before one looks at it.
+const seenPixels = 16
+
 // comfortable is how many rows a tile holds with few left out.
 const comfortable = 30_000
 
