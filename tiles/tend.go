@@ -154,7 +154,7 @@ func (s *Archives) clear(ctx context.Context) error {
 	}
 	rows, err := s.pool.Query(ctx, `SELECT name FROM jsonb_array_elements_text($1::jsonb) name
 		WHERE NOT EXISTS (SELECT FROM changde.releases WHERE relation = 'content.' || name)
-		AND NOT EXISTS (SELECT FROM changde.deliveries WHERE relation = name AND state IN ('loading', 'checked', 'awaiting', 'released'))`, string(list))
+		AND NOT EXISTS (SELECT FROM changde.deliveries WHERE relation = name AND state IN ('loading', 'checked', 'awaiting'))`, string(list))
 	if err != nil {
 		return err
 	}

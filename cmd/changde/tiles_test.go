@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"changde/catalog"
+	"changde/postgis"
+	"changde/postgis/postgistest"
+	"changde/tiles"
+)
+
+// squares writes named squares side by side, as GeoJSON; op is the change flag.
+func squares(t *testing.T, dir string, from, to int, name, op string) string {
+	t.Helper()
+	var features []string
+	for n := from; n < to; n++ {
+		x, y := 111.6+0.002*float64(n%40), 29+0.002*float64(n/40)
+		features = append(features, fmt.Sprintf(`{"type":"Feature","properties":{"k":"K%d","name":%q,"op":%q},"geometry":{"type":"Polygon","coordinates":[[[%[4]g,%[5]g],[%[6]g,%[5]g],[%[6]g,%[7]g],[%[4]g,%[7]g],[%[4]g,%[5]g]]]}}`,
+			n, name, op, x, y, x+0.0019, y+0.0019))
+	}
+	path := filepath.Join(dir, name+".geojson")
+	text := `{"type":"FeatureCollection","features":[` + strings.Join(features, ",") + `]}`
+	if op == "" {
+		text = strings.ReplaceAll(text, `,"op":""`, "")
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// The tiles of a new content are there when it is released; those of a changed one
+// are cut again; those of one that is gone are removed.
+func TestTilesAreCut(t *testing.T) {
+	t.Parallel()
+	p := program{t, postgistest.URL(t)}
+	dir, folder := t.TempDir(), filepath.Join(t.TempDir(), "tiles")
+	files := func() string {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, e := range entries {
+			names = append(names, e.Name())
+		}
+		return strings.Join(names, " ")
+	}
+	p.expect(0, []string{"第 1 版"}, "--tiles", folder, "ingest", squares(t, dir, 0, 900, "first", ""), "--dataset", "p", "--yes", "--business-key", "k", "--label", "name")
+	if got := files(); got != "p_d1@0.pmtiles" {
+		t.Fatalf("archives %q", got)
+	}
+	pool, err := postgis.Open(t.Context(), postgis.Config{URL: p.url, MaxConns: 12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	archives, err := tiles.OpenArchives(pool, folder, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := tiles.Address{Set: "WebMercatorQuad", Z: 14, Row: 6811, Col: 13272}
+	served := func() (fromArchive bool, features int64) {
+		t.Helper()
+		known, err := catalog.Open(t.Context(), pool, catalog.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, ok := known.Snapshot().For(anyone{}).Dataset("p")
+		if !ok {
+			t.Fatal("the dataset is not there")
+		}
+		_, fromArchive, err = archives.Tile(t.Context(), d, d.Current, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tile, err := tiles.NewSource(pool, tiles.Config{Archives: archives}).Tile(t.Context(), d, d.Current, a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fromArchive, tile.Features
+	}
+	whole, features := served()
+	if !whole || features == 0 {
+		t.Fatalf("the first reader has %d features, of the archive: %v", features, whole)
+	}
+	p.expect(0, []string{"第 2 版"}, "--tiles", folder, "ingest", squares(t, dir, 0, 400, "second", "D"), "--dataset", "p", "--yes", "--mode", "changes", "--confirm")
+	if whole, fewer := served(); whole || fewer >= features {
+		t.Errorf("after the deletion %d of %d features, of the archive: %v", fewer, features, whole)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- archives.Tend(ctx) }()
+	until := func(what string, done func() bool) {
+		t.Helper()
+		for end := time.Now().Add(60 * time.Second); !done(); time.Sleep(100 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: %s", what, files())
+			}
+		}
+	}
+	until("the changed content is not cut again", func() bool { return strings.Contains(files(), "p_d1@2.pmtiles") })
+	until("the new archive is not served", func() bool { whole, _ := served(); return whole })
+	// A content with other fields replaces it, and the old one is not kept.
+	p.expect(0, []string{"第 3 版"}, "--tiles", folder, "--keep", "1", "ingest", squares(t, dir, 0, 900, "third", "x"), "--dataset", "p", "--yes", "--confirm")
+	until("archives of a dropped content stay", func() bool { return files() == "p_d3@0.pmtiles" })
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// anyone reads all datasets.
+type anyone struct{}
+
+// MayRead implements catalog.Reader.
+func (anyone) MayRead(string, string) bool { return true }
