@@ -183,7 +183,7 @@ func content(media, schema string) map[string]any {
 func operation(r route) map[string]any {
 	parameters := []any{}
 	for _, m := range pathParameter.FindAllStringSubmatch(r.pattern, -1) {
-		parameters = append(parameters, describePathParameter(m[1]))
+		parameters = append(parameters, describePathParameter(m[1], r.pattern))
 	}
 	for _, p := range append(r.always(), r.query...) {
 		described := map[string]any{"name": p.name, "in": "query", "required": false, "description": p.zh + " / " + p.en, "schema": p.schema}
@@ -301,7 +301,7 @@ func (r route) takes(parameter string) bool {
 
 var pathParameter = regexp.MustCompile(`\{(\w+)\}`)
 
-func describePathParameter(name string) map[string]any {
+func describePathParameter(name, pattern string) map[string]any {
 	whole := map[string]any{"type": "string", "pattern": "^[0-9]+$"}
 	var zh, en string
 	var schema map[string]any
@@ -311,11 +311,14 @@ func describePathParameter(name string) map[string]any {
 	case "feature":
 		zh, en, schema = "要素标识（fid）", "id of the feature (fid)", whole
 	case "tileMatrixSet":
-		ids := []string{}
-		for _, set := range tiles.Sets() {
-			ids = append(ids, set.ID)
+		zh, en = "瓦片矩阵集", "tile matrix set"
+		names := tiles.SetNames()
+		if strings.Contains(pattern, "{tileMatrix}") {
+			zh, en = zh+"；c、w 按天地图的级别编号", en+"; c and w have the levels of 天地图"
+		} else {
+			names = names[:len(tiles.Sets())]
 		}
-		zh, en, schema = "瓦片矩阵集", "tile matrix set", map[string]any{"type": "string", "enum": ids}
+		schema = map[string]any{"type": "string", "enum": names}
 	case "tileMatrix":
 		zh, en, schema = "级别", "level", whole
 	case "tileRow":

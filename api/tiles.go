@@ -21,15 +21,15 @@ var errNotReady = problem.New(problem.Busy, "not-ready", "", "数据库暂不可
 
 // address reads the tile's place in the path: z, row, column (OGC API - Tiles).
 func (r *request) address() (tiles.Address, error) {
-	a := tiles.Address{Set: r.param("tileMatrixSet")}
-	for name, to := range map[string]*int{"tileMatrix": &a.Z, "tileRow": &a.Row, "tileCol": &a.Col} {
+	var level, row, col int
+	for name, to := range map[string]*int{"tileMatrix": &level, "tileRow": &row, "tileCol": &col} {
 		n, err := strconv.Atoi(r.param(name))
 		if err != nil {
-			return a, problem.New(problem.NotFound, "tile-outside", r.param(name), "瓦片地址须为整数：级别/行/列", "a tile's address is whole numbers: level/row/column")
+			return tiles.Address{}, problem.New(problem.NotFound, "tile-outside", r.param(name), "瓦片地址须为整数：级别/行/列", "a tile's address is whole numbers: level/row/column")
 		}
 		*to = n
 	}
-	return a, a.Validate()
+	return tiles.Locate(r.param("tileMatrixSet"), level, row, col)
 }
 
 // tile answers one collection's tile.

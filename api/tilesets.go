@@ -1,12 +1,12 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"changde/catalog"
-	"changde/problem"
 	"changde/tiles"
 )
 
@@ -22,7 +22,8 @@ type vectorLayer struct {
 }
 
 func (s *Server) vectorLayerOf(d *catalog.Dataset) vectorLayer {
-	low, high := s.Tiles.Levels(d.Current)
+	set, _ := tiles.Set(defaultSet)
+	low, high := s.Tiles.Levels(set, d.Current)
 	l := vectorLayer{ID: d.ID, Description: d.TitleZH, Fields: map[string]string{}, MinZoom: low, MaxZoom: high}
 	for _, c := range tiles.TileColumns(d, d.Current, tiles.MaxTileZoom) {
 		l.Fields[c.Name] = c.Type.String()
@@ -109,13 +110,23 @@ func (s *Server) tileset(base, at, query, title string, set tiles.MatrixSet, dat
 		link{Href: base + "/tileMatrixSets/" + set.ID, Rel: "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme", Type: mediaJSON},
 		templatedLink{link{Href: at + "/" + set.ID + "/{tileMatrix}/{tileRow}/{tileCol}" + query, Rel: "item", Type: mediaMVT}, true},
 	}
-	t := map[string]any{"title": title, "dataType": "vector", "crs": set.CRS, "tileMatrixSetURI": set.URI, "tileMatrixSetId": set.ID, "links": links}
+	if set.Tianditu != "" {
+		first, last := set.TiandituFirst, set.TiandituFirst+min(tiles.MaxZoom, set.Levels-1)
+		links = append(links, templatedLink{link{
+			Href: at + "/" + set.Tianditu + "/{tileMatrix}/{tileRow}/{tileCol}" + query, Rel: "alternate", Type: mediaMVT,
+			Title: fmt.Sprintf("天地图 %s 的级别 %d 到 %d / levels %d to %d of 天地图 %s", set.Tianditu, first, last, first, last, set.Tianditu),
+		}, true})
+	}
+	t := map[string]any{"title": title, "dataType": "vector", "crs": set.CRS, "tileMatrixSetId": set.ID, "links": links}
+	if set.URI != "" {
+		t["tileMatrixSetURI"] = set.URI
+	}
 	if !whole {
 		return t
 	}
 	layers := make([]map[string]any, 0, len(datasets))
 	for _, d := range datasets {
-		low, high := s.Tiles.Levels(d.Current)
+		low, high := s.Tiles.Levels(set, d.Current)
 		properties := map[string]any{}
 		for _, c := range tiles.TileColumns(d, d.Current, tiles.MaxTileZoom) {
 			properties[c.Name] = schemaOf(c.Type)
@@ -159,7 +170,7 @@ func (s *Server) tilesetsOfSeveral(w http.ResponseWriter, r *request) error {
 
 func (s *Server) writeTilesets(w http.ResponseWriter, r *request, base, at, query, title string, datasets []*catalog.Dataset) error {
 	if id := r.param("tileMatrixSet"); id != "" {
-		set, err := matrixSet(id)
+		set, err := tiles.Find(id)
 		if err != nil {
 			return err
 		}
@@ -174,28 +185,24 @@ func (s *Server) writeTilesets(w http.ResponseWriter, r *request, base, at, quer
 	}, datasets...)
 }
 
-func matrixSet(id string) (tiles.MatrixSet, error) {
-	set, ok := tiles.Set(id)
-	if !ok {
-		return set, problem.New(problem.NotFound, "tile-matrix-set-unknown", id, "没有这个瓦片矩阵集；见 /tileMatrixSets", "there is no such tile matrix set; see /tileMatrixSets")
-	}
-	return set, nil
-}
-
 func (s *Server) matrixSets(w http.ResponseWriter, r *request) error {
 	base := s.origin(r.Request)
 	list := []map[string]any{}
 	for _, set := range tiles.Sets() {
-		list = append(list, map[string]any{
-			"id": set.ID, "title": set.Title, "uri": set.URI, "crs": set.CRS,
+		item := map[string]any{
+			"id": set.ID, "title": set.Title, "crs": set.CRS,
 			"links": []link{{Href: base + "/tileMatrixSets/" + set.ID, Rel: "self", Type: mediaJSON}},
-		})
+		}
+		if set.URI != "" {
+			item["uri"] = set.URI
+		}
+		list = append(list, item)
 	}
 	return writeJSON(w, r, mediaJSON, map[string]any{"tileMatrixSets": list})
 }
 
 func (s *Server) matrixSet(w http.ResponseWriter, r *request) error {
-	set, err := matrixSet(r.param("tileMatrixSet"))
+	set, err := tiles.Find(r.param("tileMatrixSet"))
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (s *Source) build(ctx context.Context, p Part, a Address) (*Tile, error) {
 		maxRows:  s.config.MaxFeatures,
 		maxBytes: rawFactor * s.config.MaxBytes,
 	}
-	if a.Z >= MaxTileZoom {
+	if a.zoom() >= MaxTileZoom {
 		b.shaper.tolerance = 0
 	}
 	if err := b.read(ctx, s, sel); err != nil {
@@ -83,7 +83,7 @@ func (s *Source) selection(p Part, a Address, degrees float64) *selection {
 		edited: d.Kind == catalog.Edited, dim: dimensionOf(r), limit: s.config.MaxFeatures + 1,
 	}
 	if p.Columns == nil {
-		sel.columns = TileColumns(d, r, a.Z)
+		sel.columns = TileColumns(d, r, a.zoom())
 	}
 	if p.Filter != nil {
 		sel.filter = p.Filter.SQL()

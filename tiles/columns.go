@@ -89,12 +89,14 @@ func Levels(r *catalog.Release) (minimum, maximum int) {
 	return MaxTileZoom, MaxTileZoom
 }
 
-// Levels are the zooms between which tiles of the release are worth asking for. With
-// archives, whose tiles show small features together, they begin where the extent
-// is some pixels wide; without, they are those of the function Levels.
-func (s *Source) Levels(r *catalog.Release) (minimum, maximum int) {
-	if s.config.Archives == nil || !r.Versioned() || r.Extent == nil {
-		return Levels(r)
+// Levels are the levels of the matrix set between which tiles of the release are
+// worth asking for. With archives, which are of WebMercatorQuad and show small
+// features together, they begin where the extent is some pixels wide; without, they
+// are those of the function Levels.
+func (s *Source) Levels(set MatrixSet, r *catalog.Release) (minimum, maximum int) {
+	if set.ID != "WebMercatorQuad" || s.config.Archives == nil || !r.Versioned() || r.Extent == nil {
+		minimum, maximum = Levels(r)
+		return set.Level(minimum), set.Level(maximum)
 	}
 	e := r.Extent
 	side := max(e[2]-e[0], e[3]-e[1]) / 360 * pixelsOfTile

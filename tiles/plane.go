@@ -8,7 +8,7 @@ import "math"
 // latitude so smoothly that a polynomial of the fourth degree through five exact
 // places is as good as the projection, and costs a fifth of it. Whether it is so
 // good is tried when the plane is made; where not, as for the tiles of the whole
-// world, and beyond the margin the projection itself is asked.
+// world or at its edges, and beyond the margin the projection itself is asked.
 type plane struct {
 	project   func(lon, lat float64) (x, y float64)
 	left, top float64 // of the tile, in units of the matrix set's CRS

@@ -24,9 +24,12 @@ func TestPlaneIsTheProjection(t *testing.T) {
 		}
 	})
 	// At the zooms that matter the polynomial serves.
-	for z := 7; z <= MaxZoom; z++ {
-		if p := newPlane(at(111.7, 29, z)); p.south > p.north {
-			t.Errorf("zoom %d: the polynomial is refused", z)
+	for _, s := range Sets() {
+		x, y := s.Project(111.7, 29)
+		for z := s.Level(7); z <= MaxZoom; z++ {
+			if p := newPlane(addressOf(s, x, y, z)); p.south > p.north {
+				t.Errorf("%s level %d: the polynomial is refused", s.ID, z)
+			}
 		}
 	}
 }

@@ -46,7 +46,7 @@ type shaper struct {
 // newShaper makes the shaper of a tile whose address is valid.
 func newShaper(a Address, tolerance float64) *shaper {
 	s := &shaper{
-		plane: newPlane(a), tolerance: tolerance, snap: snapAt(a.Z),
+		plane: newPlane(a), tolerance: tolerance, snap: snapAt(a.zoom()),
 		box: orb.Bound{Min: orb.Point{-Buffer, -Buffer}, Max: orb.Point{Extent + Buffer, Extent + Buffer}},
 	}
 	s.figure.project = s.plane.at

@@ -110,11 +110,13 @@ func TestTileOfTheWorld(t *testing.T) {
 	pool := postgistest.New(t)
 	d := everything(t, pool)
 	s := NewSource(pool, Config{})
-	for z := 0; z <= MaxZoom; z++ {
-		for _, a := range []Address{{"WebMercatorQuad", z, 0, 0}, {"WebMercatorQuad", z, 1<<z - 1, 1<<z - 1}} {
-			tile := get(t, s, d, a)
-			if !strings.Contains(text(t, tile), "名称 = string 全球") {
-				t.Errorf("%v does not show what covers the world:\n%s", a, text(t, tile))
+	for _, set := range Sets() {
+		for z := 0; z <= MaxZoom; z++ {
+			for _, a := range []Address{{set.ID, z, 0, 0}, {set.ID, z, set.Rows<<z - 1, set.Columns<<z - 1}} {
+				tile := get(t, s, d, a)
+				if !strings.Contains(text(t, tile), "名称 = string 全球") {
+					t.Errorf("%v does not show what covers the world:\n%s", a, text(t, tile))
+				}
 			}
 		}
 	}
