@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"changde/access"
 	"changde/catalog"
 	"changde/ingest"
 	"changde/ingest/jobs"
@@ -81,12 +82,22 @@ func lines(n, from int) string {
 	return `{"type":"FeatureCollection","features":[` + strings.Join(out, ",") + `]}`
 }
 
+// key gives a caller a key of an organisation.
+func (w *world) key(t testing.TB, caller, org string, role access.Role) {
+	t.Helper()
+	plain, _, err := w.access.CreateKey(t.Context(), org, caller, role, time.Time{})
+	check(t, err)
+	w.keys[caller] = plain
+}
+
 // A contributor makes a delivery, uploads it in pieces with a break between, and
 // submits it; the same organisation's approver lets the next one in, by HTTP
 // alone.
 func TestDeliverByHTTP(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	const clerk = "clerk" // of the organisation that administers the platform, without being an operator
+	w.key(t, clerk, egov, access.Contributor)
 	w.work(t)
 	asJSON := header{"Content-Type": "application/json"}
 	create := func(caller, body string) answer {
@@ -152,7 +163,7 @@ func TestDeliverByHTTP(t *testing.T) {
 	}
 	// The settings of a first delivery hold for it: it waits for approval.
 	w.until(t, contributor, id, "awaiting")
-	for caller, want := range map[string]string{reader: "[]", contributor: "[withdraw retry]", water: "[approve reject withdraw retry]", egov: "[approve reject withdraw retry]"} {
+	for caller, want := range map[string]string{reader: "[]", contributor: "[withdraw retry]", water: "[approve reject withdraw retry]", egov: "[approve reject withdraw retry]", clerk: "[]"} {
 		a := w.get(t, caller, fmt.Sprintf("/deliveries/%d", id))
 		if got := fmt.Sprint(a.json(t)["may"]); got != want || a.text(t, "senderName") != "市水利局" || a.text(t, "ownerName") != "市水利局" {
 			t.Errorf("%q may %s, want %s: %s", caller, got, want, a.body)
@@ -242,8 +253,10 @@ func (w *world) breakOff(t testing.TB, caller, path string, offset, length int, 
 func TestDeliveryThatWaitsForNames(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	const clerk = "clerk" // of the organisation that administers the platform, without being an operator
+	w.key(t, clerk, egov, access.Contributor)
 	w.work(t)
-	for caller, want := range map[string]string{anonymous: "<nil> false", reader: "reader false", contributor: "contributor false", water: "approver false", egov: "approver true"} {
+	for caller, want := range map[string]string{anonymous: "<nil> false", reader: "reader false", contributor: "contributor false", water: "approver false", egov: "approver true", clerk: "contributor false"} {
 		principal := w.get(t, caller, "/?f=json").json(t)["principal"].(map[string]any)
 		if got := fmt.Sprint(principal["role"], " ", principal["operator"]); got != want {
 			t.Errorf("%q is told %s, want %s", caller, got, want)

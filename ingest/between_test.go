@@ -13,6 +13,13 @@ import (
 // between compares two releases of a dataset as a reader of all does.
 func (b bundle) between(dataset string, from, to int) *ingest.Difference {
 	b.Helper()
+	d, _ := b.differ(dataset, from, to)
+	return d
+}
+
+// differ is between with the features that differ.
+func (b bundle) differ(dataset string, from, to int) (*ingest.Difference, []ingest.ChangedFeature) {
+	b.Helper()
 	known, err := catalog.Open(b.Context(), b.pool, catalog.Config{})
 	if err != nil {
 		b.Fatal(err)
@@ -26,11 +33,11 @@ func (b bundle) between(dataset string, from, to int) *ingest.Difference {
 	if !ok1 || !ok2 {
 		b.Fatalf("releases %d and %d are not both kept", from, to)
 	}
-	out, _, err := b.Between(b.Context(), d, earlier, later)
+	out, list, err := b.Between(b.Context(), d, earlier, later)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return out
+	return out, list
 }
 
 // The difference of two releases has the areas and classes of both, where they were
@@ -52,6 +59,48 @@ func TestBetweenHasAreasAndClasses(t *testing.T) {
 	b.deliver(ingest.Request{Files: []string{path}, Dataset: "p", Settings: ingest.Settings{Class: "BSM"}})
 	if d := b.between("p", 2, 3); len(d.Before.Classes)+len(d.After.Classes) != 0 || d.Before.Area == 0 {
 		t.Errorf("classes by another field: %+v, %+v", d.Before, d.After)
+	}
+}
+
+// A feature that differs is named by its id in the later release, also where that was
+// written anew, and says whether it moved. Of many a thousand are listed.
+func TestBetweenNamesFeatures(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	at := func(k int, x float64, more string) string {
+		return fmt.Sprintf(`{"type":"Feature","properties":{"k":"K%d"%s},"geometry":{"type":"Point","coordinates":[%g,29]}}`, k, more, x)
+	}
+	deliver := func(rows ...string) {
+		path := file(t, "p.geojson", `{"type":"FeatureCollection","features":[`+strings.Join(rows, ",")+`]}`)
+		b.deliver(ingest.Request{Files: []string{path}, Dataset: "p", Settings: ingest.Settings{BusinessKey: "k"}})
+	}
+	deliver(at(1, 111.5, ""), at(2, 111.6, ""), at(3, 111.7, ""))
+	deliver(at(3, 111.8, `,"new":1`), at(2, 111.6, `,"new":1`), at(4, 111.9, `,"new":1`)) // another field: the content is written anew
+	d, list := b.differ("p", 1, 2)
+	// K3 was 3 and is 1, K1 was 1, K4 is 3.
+	want := "[{changed 1 K3 [] true} {removed 1 K1 [] false} {added 3 K4 [] false}]"
+	if got := fmt.Sprint(list); got != want || !d.Listed || d.Moved != 1 || d.Unchanged != 1 {
+		t.Errorf("%s, want %s: %+v", got, want, d)
+	}
+	b.deliver(ingest.Request{Files: []string{points(t, 10)}, Dataset: "q"})
+	b.deliver(ingest.Request{Files: []string{points(t, 1011)}, Dataset: "q"})
+	if d, list := b.differ("q", 1, 2); len(list) != 1000 || d.Listed || d.Added != 1001 {
+		t.Errorf("%d listed of %+v", len(list), d)
+	}
+}
+
+// Releases of before statistics were kept are compared without areas.
+func TestBetweenWithoutStatistics(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	path := file(t, "parcels.geojson", parcels)
+	b.deliver(ingest.Request{Files: []string{path}, Dataset: "a", Settings: ingest.Settings{Class: "DLMC", BusinessKey: "BSM"}})
+	b.deliver(ingest.Request{Files: []string{file(t, "one.geojson", first(parcels))}, Dataset: "a"})
+	if _, err := b.pool.Exec(t.Context(), `UPDATE changde.releases SET statistics = NULL WHERE dataset = 'a' AND release = 1`); err != nil {
+		t.Fatal(err)
+	}
+	if d := b.between("a", 1, 2); d.After.Area != 0 || d.After.Classes != nil || d.Before.Rows != 3 || d.After.Rows != 1 {
+		t.Errorf("%+v", d)
 	}
 }
 

@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -97,6 +98,15 @@ func TestWhoMayDecide(t *testing.T) {
 	} {
 		if err := b.Decide(t.Context(), report.Delivery, c.action, c.by); !problem.Is(err, c.kind) {
 			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	waiting, err := b.Delivery(t.Context(), report.Delivery, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for actor, want := range map[string]string{"p1": "[reject withdraw retry]", "l3": "[approve reject withdraw retry]"} {
+		if got := fmt.Sprint(waiting.May(ingest.Decider{Actor: actor, Admin: true})); got != want {
+			t.Errorf("%s may %s, want %s", actor, got, want)
 		}
 	}
 	if err := b.Decide(t.Context(), report.Delivery, ingest.Approve, ingest.Decider{Actor: "l3", Organisation: "land", Approver: true}); err != nil {
