@@ -24,6 +24,7 @@ import (
 	"changde/ingest"
 	"changde/projects"
 	"changde/tiles"
+	"changde/tiles/style"
 )
 
 // Config tunes the API. City is required; the zero value of the rest works.
@@ -52,6 +53,7 @@ type Services struct {
 	Access   *access.Store
 	Features *features.Store
 	Tiles    *tiles.Source
+	Styles   *style.Book
 	Ingest   *ingest.Ingester
 	Projects *projects.Store
 	// Pool is the database, by the server's role.
@@ -117,7 +119,7 @@ func New(config Config, services Services) http.Handler {
 	// Tiles come compressed from their cache; everything else is compressed here.
 	compress, err := gzhttp.NewWrapper(gzhttp.MinSize(1024), gzhttp.ContentTypes([]string{
 		"application/json", "application/geo+json", "application/schema+json", "application/problem+json",
-		"application/vnd.oai.openapi+json", "text/html", "text/javascript", "text/css", "image/svg+xml",
+		"application/vnd.oai.openapi+json", style.Media, "text/html", "text/javascript", "text/css", "image/svg+xml",
 	}))
 	if err != nil {
 		panic("api: the compression options are constants: " + err.Error())

@@ -82,6 +82,7 @@ func describe(base string, d *catalog.Dataset) collectionJSON {
 		{Href: at + "/queryables", Rel: relQueryables, Type: mediaSchema, Title: "可过滤的字段 / queryables"},
 		{Href: at + "/tiles", Rel: relTilesets, Type: mediaJSON, Title: "矢量瓦片 / vector tiles"},
 		{Href: at + "/tilejson", Rel: "alternate", Type: mediaJSON, Title: "TileJSON"},
+		{Href: at + "/styles", Rel: relStyles, Type: mediaJSON, Title: "样式 / styles"},
 		{Href: base + "/datasets/" + d.ID + "/releases", Rel: "version-history", Type: mediaJSON, Title: "版本 / releases"},
 	}
 	return c

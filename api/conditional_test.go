@@ -137,6 +137,7 @@ func TestReleaseChangesTags(t *testing.T) {
 	w := newWorld(t)
 	targets := []string{
 		"/collections/wells", "/collections/wells/items", "/collections/wells/items/1", "/collections/wells/tilejson",
+		"/collections/wells/styles/default", "/styles/default",
 		"/collections/wells/tiles/" + address, "/tiles/" + address, "/datasets/wells/releases", "/collections",
 	}
 	tags := map[string]string{}

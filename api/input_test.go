@@ -151,6 +151,11 @@ func TestBadRequests(t *testing.T) {
 		{"/deliveries/99999999999999999999", 404, "delivery-not-found"},
 		{"/tiles?collections=", 404, "collection-not-found"},
 		{"/tiles?collections=,,,", 404, "collection-not-found"},
+		{"/collections/counties/styles/night", 404, "style-not-found"},
+		{"/collections/nosuch/styles/night", 404, "collection-not-found"},
+		{"/styles/night", 404, "style-not-found"},
+		{"/styles/default?collections=" + strings.Repeat("counties,", 100) + "counties", 400, ""},
+		{"/styles/default?collections=", 404, "collection-not-found"},
 		{"/tilejson?collections=counties,%22%3B%20drop%20table", 404, "collection-not-found"},
 		{"/tiles/" + address + "?collections=" + strings.Repeat("counties,", 20) + "counties", 400, "parameter-invalid"},
 	} {

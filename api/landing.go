@@ -32,6 +32,7 @@ func (s *Server) landing(w http.ResponseWriter, r *request) error {
 			{Href: base + "/conformance", Rel: "conformance", Type: mediaJSON, Title: "符合性声明 / conformance"},
 			{Href: base + "/collections", Rel: "data", Type: mediaJSON, Title: "数据集 / collections"},
 			{Href: base + "/tiles", Rel: "http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector", Type: mediaJSON, Title: "多数据集瓦片 / tiles of several collections"},
+			{Href: base + "/styles", Rel: relStyles, Type: mediaJSON, Title: "样式 / styles"},
 			{Href: base + "/tileMatrixSets", Rel: "http://www.opengis.net/def/rel/ogc/1.0/tiling-schemes", Type: mediaJSON, Title: "瓦片矩阵集 / tile matrix sets"},
 			{Href: base + "/projects", Rel: "related", Type: mediaJSON, Title: "电子政务工程项目 / e-government projects"},
 			{Href: base + "/statistics", Rel: "related", Type: mediaJSON, Title: "项目统计 / project statistics"},

@@ -30,6 +30,7 @@ import (
 	"changde/postgis/postgistest"
 	"changde/projects"
 	"changde/tiles"
+	"changde/tiles/style"
 )
 
 func TestMain(m *testing.M) { postgistest.Main(m) }
@@ -147,8 +148,10 @@ func newWorld(t testing.TB) *world {
 	check(t, err)
 	store := features.NewStore(pool, features.Config{})
 	w.projects = projects.New(pool, store, projects.Config{Box: city.Box})
+	book, err := style.Builtin()
+	check(t, err)
 	handler := api.New(api.Config{City: city, Log: slog.New(errorsOf(t))}, api.Services{
-		Catalog: w.catalog, Access: access.NewStore(pool), Features: store, Tiles: tiles.NewSource(pool, tiles.Config{}),
+		Catalog: w.catalog, Access: access.NewStore(pool), Features: store, Tiles: tiles.NewSource(pool, tiles.Config{}), Styles: book,
 		Ingest:   ingest.New(pool, ingest.Config{City: city, Depot: w.depot, Enqueue: queue.Enqueue, Log: quiet}),
 		Projects: w.projects, Pool: pool, Ready: pool.Ping,
 	})

@@ -331,6 +331,8 @@ func describePathParameter(name, pattern string) map[string]any {
 		zh, en, schema = "文件名", "name of the file", map[string]any{"type": "string", "maxLength": 255}
 	case "project":
 		zh, en, schema = "项目编号", "code of the project", map[string]any{"type": "string"}
+	case "style":
+		zh, en, schema = "样式", "style", map[string]any{"type": "string", "enum": []string{defaultStyle}}
 	case "asset":
 		zh, en, schema = "资产编号或 fid", "code or fid of the asset", map[string]any{"type": "string"}
 	default:

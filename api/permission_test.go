@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -63,6 +64,10 @@ func ofDataset(d string) []string {
 		"/collections/" + d + "/tiles/" + address + "?filter=fid%3E0&properties=",
 		"/collections/" + d + "/tiles/WebMercatorQuad/0/0/0?rev=1",
 		"/collections/" + d + "/tilejson",
+		"/collections/" + d + "/styles",
+		"/collections/" + d + "/styles/default",
+		"/styles/default?collections=" + d,
+		"/styles/default?collections=counties," + d,
 		"/datasets/" + d + "/releases",
 		"/tiles?collections=" + d,
 		"/tiles/WebMercatorQuad?collections=" + d,
@@ -178,6 +183,9 @@ func TestListsHoldWhatTheCallerSees(t *testing.T) {
 		if diff := cmp.Diff(want, named(t, w.get(t, caller, "/tiles/WebMercatorQuad").json(t)["layers"], "id")); diff != "" {
 			t.Errorf("%q /tiles/WebMercatorQuad:\n%s", caller, diff)
 		}
+		if diff := cmp.Diff(want, slices.Sorted(maps.Keys(w.get(t, caller, "/styles/default").json(t)["sources"].(map[string]any)))); diff != "" {
+			t.Errorf("%q /styles/default:\n%s", caller, diff)
+		}
 		tile := w.get(t, caller, "/tiles/"+address)
 		if diff := cmp.Diff(want, layersOf(t, tile)); diff != "" {
 			t.Errorf("%q tile of all:\n%s", caller, diff)
@@ -244,7 +252,7 @@ func TestDeadKeysOpenNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	targets := append(ofDataset("counties"), ofDataset("pipes")...)
-	targets = append(targets, "/", "/api", "/collections", "/conformance", "/healthz", "/projects", "/statistics", "/tiles", "/tilejson", "/tileMatrixSets", "/deliveries/1")
+	targets = append(targets, "/", "/api", "/collections", "/conformance", "/healthz", "/projects", "/statistics", "/tiles", "/tilejson", "/styles", "/styles/default", "/tileMatrixSets", "/deliveries/1")
 	for _, target := range targets {
 		first := ""
 		for _, caller := range []string{revoked, malformed} {
@@ -311,6 +319,10 @@ func TestCacheDirectives(t *testing.T) {
 		{water, "/tiles/" + address + "?collections=counties,pipes&rev=1-1", "private, max-age=31536000, immutable"},
 		{water, "/tiles/" + address + "?collections=counties,pipes&rev=1", "private, no-cache"},
 		{anonymous, "/tiles/" + address + "?rev=1-1", "public, no-cache"}, // of which collections is not said
+		{anonymous, "/collections/counties/styles/default", "public, no-cache"},
+		{water, "/collections/pipes/styles/default", "private, no-cache"},
+		{anonymous, "/styles/default", "public, no-cache"},
+		{water, "/styles/default", "private, no-cache"},
 		{anonymous, "/healthz", "no-store"},
 	} {
 		a := w.get(t, c.caller, c.target)

@@ -5,6 +5,7 @@ import (
 
 	"changde/features/cql2"
 	"changde/tiles"
+	"changde/tiles/style"
 )
 
 // The parameters that several operations share.
@@ -37,6 +38,10 @@ var (
 	pCollections = parameter{
 		name: "collections", zh: "数据集标识，逗号分隔，最多 20 个", en: "collection ids, comma-separated, at most 20",
 		schema: map[string]any{"type": "array", "items": map[string]any{"type": "string"}, "maxItems": maxCollections},
+	}
+	pDrawn = parameter{
+		name: "collections", zh: "数据集标识，逗号分隔，最多 100 个；缺省为您可见的全部", en: "collection ids, comma-separated, at most 100; all that you see without it",
+		schema: map[string]any{"type": "array", "items": map[string]any{"type": "string"}, "maxItems": maxDrawn},
 	}
 	pFilter = parameter{
 		name: "filter", zh: "过滤条件（CQL2 文本），例如 地类编码 IN ('0101', '0102') AND 面积 > 1000", en: "filter in CQL2 text, such as DLBM IN ('0101', '0102') AND area > 1000",
@@ -81,6 +86,7 @@ func (s *Server) table() []route {
 		return route{method: http.MethodGet, pattern: pattern, id: id, tag: tag, zh: zh, en: en, response: response, query: query, handle: handle}
 	}
 	geojson := func(r route) route { r.media = mediaGeoJSON; return r }
+	mapbox := func(r route) route { r.media = style.Media; return r }
 	mvt := func(r route) route { r.media, r.compressed = mediaMVT, true; return r }
 	return []route{
 		get("/", "getLandingPage", tagCore, "平台首页", "landing page", "landing", s.landing),
@@ -127,6 +133,10 @@ func (s *Server) table() []route {
 		get("/tiles/{tileMatrixSet}", "getDatasetTileset", tagTiles, "多数据集的一个瓦片集", "one tileset of several collections", "tileset", s.tilesetsOfSeveral, pCollections),
 		mvt(get("/tiles"+tilePattern, "getDatasetTile", tagTiles, "多数据集矢量瓦片，每个数据集一层", "vector tile of several collections, a layer each", "", s.tilesOfSeveral, pCollections, pRevision)),
 		get("/tilejson", "getDatasetTileJSON", tagTiles, "多数据集 TileJSON", "TileJSON of several collections", "tilejson", s.tilejsonOfSeveral, pCollections),
+		get("/collections/{collection}/styles", "getStyles", tagTiles, "数据集的样式列表", "styles of one collection", "styles", s.styles),
+		mapbox(get("/collections/{collection}/styles/{style}", "getStyle", tagTiles, "数据集的 MapLibre 样式", "MapLibre style of one collection", "style", s.style)),
+		get("/styles", "getDatasetStyles", tagTiles, "全市样式列表", "styles of the city", "styles", s.stylesOfSeveral),
+		mapbox(get("/styles/{style}", "getDatasetStyle", tagTiles, "全市或多数据集的 MapLibre 样式", "MapLibre style of the city, or of several collections", "style", s.styleOfSeveral, pDrawn)),
 		get("/tileMatrixSets", "getTileMatrixSets", tagTiles, "瓦片矩阵集列表", "tile matrix sets", "tileMatrixSets", s.matrixSets),
 		get("/tileMatrixSets/{tileMatrixSet}", "getTileMatrixSet", tagTiles, "瓦片矩阵集", "one tile matrix set", "tileMatrixSet", s.matrixSet),
 

@@ -94,19 +94,23 @@ func revisions(datasets []*catalog.Dataset) string {
 	return strings.Join(out, "-")
 }
 
-// collections reads the collections parameter; without it all that the caller
-// sees, up to the bound.
-func (r *request) collections() ([]*catalog.Dataset, error) {
+// collections reads the collections parameter for a tile; without it all that the
+// caller sees, up to the bound.
+func (r *request) collections() ([]*catalog.Dataset, error) { return r.several(maxCollections) }
+
+// several reads the collections parameter; without it all that the caller sees, if
+// there are no more than most.
+func (r *request) several(most int) ([]*catalog.Dataset, error) {
 	if !r.query.Has("collections") {
 		all := r.view.Datasets()
-		if len(all) > maxCollections {
-			return nil, invalid("collections", fmt.Sprintf("数据集超过 %d 个，请用 collections 指定", maxCollections), fmt.Sprintf("there are more than %d collections; name them by collections", maxCollections))
+		if len(all) > most {
+			return nil, invalid("collections", fmt.Sprintf("数据集超过 %d 个，请用 collections 指定", most), fmt.Sprintf("there are more than %d collections; name them by collections", most))
 		}
 		return all, nil
 	}
 	ids := strings.Split(r.query.Get("collections"), ",")
-	if len(ids) > maxCollections {
-		return nil, invalid("collections", fmt.Sprintf("最多 %d 个数据集", maxCollections), fmt.Sprintf("at most %d collections", maxCollections))
+	if len(ids) > most {
+		return nil, invalid("collections", fmt.Sprintf("最多 %d 个数据集", most), fmt.Sprintf("at most %d collections", most))
 	}
 	seen := make(map[string]bool)
 	var out []*catalog.Dataset

@@ -55,10 +55,15 @@ func (s *Server) tilejson(w http.ResponseWriter, r *request) error {
 	stamp(w, d, d.Current)
 	return writeJSON(w, r, mediaJSON, tileJSON{
 		TileJSON: "3.0.0", Name: d.TitleZH, Scheme: "xyz",
-		Tiles:        []string{s.origin(r.Request) + "/collections/" + d.ID + "/tiles/" + defaultSet + "/{z}/{y}/{x}?rev=" + strconv.FormatInt(d.Revision, 10)},
+		Tiles:        []string{s.tilesOf(r, d)},
 		VectorLayers: []vectorLayer{layer}, Bounds: d.Current.Extent, MinZoom: layer.MinZoom, MaxZoom: layer.MaxZoom,
 		Attribution: d.Attribution, Release: d.Current.Number, Revision: d.Revision,
 	}, d)
+}
+
+// tilesOf is the template of the addresses of a collection's tiles as they are now.
+func (s *Server) tilesOf(r *request, d *catalog.Dataset) string {
+	return s.origin(r.Request) + "/collections/" + d.ID + "/tiles/" + defaultSet + "/{z}/{y}/{x}?rev=" + strconv.FormatInt(d.Revision, 10)
 }
 
 // tilejsonOfSeveral answers TileJSON for several collections in one tile.
@@ -76,7 +81,7 @@ func (s *Server) tilejsonOfSeveral(w http.ResponseWriter, r *request) error {
 		layer := s.vectorLayerOf(d)
 		t.VectorLayers = append(t.VectorLayers, layer)
 		t.MinZoom, t.MaxZoom = min(t.MinZoom, layer.MinZoom), max(t.MaxZoom, layer.MaxZoom)
-		t.Bounds = union(t.Bounds, d.Current.Extent)
+		t.Bounds = catalog.Union(t.Bounds, d.Current.Extent)
 		ids, titles = append(ids, d.ID), append(titles, d.TitleZH)
 		if d.Attribution != "" && !strings.Contains(strings.Join(attributions, "; "), d.Attribution) {
 			attributions = append(attributions, d.Attribution)
@@ -91,16 +96,6 @@ func (s *Server) tilejsonOfSeveral(w http.ResponseWriter, r *request) error {
 	}
 	t.Tiles = []string{s.origin(r.Request) + "/tiles/" + defaultSet + "/{z}/{y}/{x}?collections=" + strings.Join(ids, ",") + "&rev=" + revisions(datasets)}
 	return writeJSON(w, r, mediaJSON, t, datasets...)
-}
-
-func union(a, b *catalog.Bounds) *catalog.Bounds {
-	if a == nil || b == nil {
-		if a == nil {
-			return b
-		}
-		return a
-	}
-	return &catalog.Bounds{min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])}
 }
 
 // tileset describes the tiles below at (OGC API - Tiles, 17-083r4 TileSet).

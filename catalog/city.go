@@ -55,3 +55,14 @@ func (b Bounds) Valid() bool {
 func (b Bounds) Contains(lon, lat float64) bool {
 	return lon >= b[0] && lon <= b[2] && lat >= b[1] && lat <= b[3]
 }
+
+// Union is the smallest box that holds both; nil is an empty box.
+func Union(a, b *Bounds) *Bounds {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return &Bounds{min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])}
+}

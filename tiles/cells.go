@@ -9,6 +9,13 @@ import (
 	"changde/catalog"
 )
 
+// GeneralizedKey is the attribute by which tiles of the release below DetailZoom
+// mark what was gathered there. Where it is also the name of a column of the
+// release, tiles from that zoom on have it of every feature.
+func GeneralizedKey(d *catalog.Dataset, r *catalog.Release) string {
+	return generalizedKey(TileColumns(d, r, 0))
+}
+
 // generalizedKey is the attribute of what was gathered: how many features it stands
 // for. Another feature has no such attribute.
 func generalizedKey(columns []catalog.Column) string {

@@ -23,6 +23,7 @@ import (
 	"changde/projects"
 	"changde/schemas"
 	"changde/tiles"
+	"changde/tiles/style"
 	"changde/web"
 )
 
@@ -129,6 +130,10 @@ func serve(ctx context.Context, s *settings, flags serveFlags, url string, liste
 	if err != nil {
 		return err
 	}
+	styles, err := style.Builtin()
+	if err != nil {
+		return err
+	}
 	worked := make(chan error, 1)
 	if flags.Workers > 0 && s.Depot != "" {
 		// Workers write with the rights of the owner; the server's own are its role's.
@@ -152,6 +157,7 @@ func serve(ctx context.Context, s *settings, flags serveFlags, url string, liste
 		Access:   access.NewStore(pool),
 		Features: store,
 		Tiles:    tiles.NewSource(pool, tiles.Config{Builds: builds, Archives: archives}),
+		Styles:   styles,
 		Ingest:   ingest.New(pool, config),
 		Projects: projects.New(pool, store, projects.Config{Box: city.Box}),
 		Pool:     pool,
