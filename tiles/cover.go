@@ -21,10 +21,18 @@ type cover struct {
 
 // share is the part of a cell that a class takes, 0 to 1.
 type share struct {
-	cell  uint32 // window by window, and row by row in each
-	class int32
-	area  float32
+	key  uint64 // the cell, and in the lower half the class
+	area float32
 }
+
+// shareOf makes the share of a class in a cell, which is counted window by window,
+// and row by row in each.
+func shareOf(cell uint32, class int32, area float32) share {
+	return share{uint64(cell)<<32 | uint64(class), area}
+}
+
+func (s share) cell() uint32 { return uint32(s.key >> 32) }
+func (s share) class() int32 { return int32(uint32(s.key)) }
 
 // window is the side of the blocks of cells in which areas are made up.
 const window = 8
@@ -80,7 +88,7 @@ func (c *cover) add(f *figure, scale float64, origin orb.Point, class int32) {
 		for col := range width {
 			sum += c.local[row*stride+col]
 			if x, y := x0+col, y0+row; sum > 1e-6 && x >= 0 && y >= 0 && x < c.side && y < c.side {
-				c.shares = append(c.shares, share{c.index(x, y), class, min(sum, 1)})
+				c.shares = append(c.shares, shareOf(c.index(x, y), class, min(sum, 1)))
 			}
 		}
 	}
@@ -147,11 +155,10 @@ func (c *cover) edge(p, q orb.Point, sign float64, stride int) {
 // or down in this one.
 func (c *cover) above(child *cover, right, down int) {
 	for _, s := range child.shares {
-		x, y := child.position(s.cell)
+		x, y := child.position(s.cell())
 		k := c.side / 2 // cells of this tile along a side of the child
-		s.cell = c.index(right*k+x*k/child.side, down*k+y*k/child.side)
-		s.area *= float32(k*k) / float32(child.side*child.side)
-		c.shares = append(c.shares, s)
+		part := float32(k*k) / float32(child.side*child.side)
+		c.shares = append(c.shares, shareOf(c.index(right*k+x*k/child.side, down*k+y*k/child.side), s.class(), s.area*part))
 	}
 	for class, n := range child.counts {
 		c.count(int32(class), n)
@@ -162,22 +169,18 @@ func (c *cover) above(child *cover, right, down int) {
 func (c *cover) from(o *cover) {
 	k := o.side / c.side
 	for _, s := range o.shares {
-		x, y := o.position(s.cell)
-		s.cell = c.index(x/k, y/k)
-		s.area /= float32(k * k)
-		c.shares = append(c.shares, s)
+		x, y := o.position(s.cell())
+		c.shares = append(c.shares, shareOf(c.index(x/k, y/k), s.class(), s.area/float32(k*k)))
 	}
 	c.counts = append(c.counts[:0], o.counts...)
 }
 
 // settle sorts the shares and makes one of those of a class in a cell.
 func (c *cover) settle() {
-	slices.SortFunc(c.shares, func(a, b share) int {
-		return cmp.Or(cmp.Compare(a.cell, b.cell), cmp.Compare(a.class, b.class))
-	})
+	slices.SortFunc(c.shares, func(a, b share) int { return cmp.Compare(a.key, b.key) })
 	out := c.shares[:0]
 	for _, s := range c.shares {
-		if n := len(out); n > 0 && out[n-1].cell == s.cell && out[n-1].class == s.class {
+		if n := len(out); n > 0 && out[n-1].key == s.key {
 			out[n-1].area += s.area
 			continue
 		}
@@ -199,7 +202,7 @@ func (c *cover) allot() []int32 {
 	starts := make([]int, perRow*perRow+1)
 	n := 0
 	for w := range starts {
-		for n < len(c.shares) && int(c.shares[n].cell) < w*window*window {
+		for n < len(c.shares) && int(c.shares[n].cell()) < w*window*window {
 			n++
 		}
 		starts[w] = n
@@ -235,11 +238,11 @@ type allotment struct {
 func (a *allotment) window(shares []share) {
 	a.classes = a.classes[:0]
 	for _, s := range shares {
-		if !a.here[s.class] {
-			a.classes = append(a.classes, s.class)
-			a.here[s.class], a.quota[s.class], a.given[s.class] = true, a.carry[s.class], 0
+		if !a.here[s.class()] {
+			a.classes = append(a.classes, s.class())
+			a.here[s.class()], a.quota[s.class()], a.given[s.class()] = true, a.carry[s.class()], 0
 		}
-		a.quota[s.class] += float64(s.area)
+		a.quota[s.class()] += float64(s.area)
 		a.owed += float64(s.area)
 	}
 	cells := int(math.Floor(a.owed + 0.5))
@@ -258,7 +261,10 @@ func (a *allotment) window(shares []share) {
 	}
 	a.order = append(a.order[:0], shares...)
 	slices.SortFunc(a.order, func(s, t share) int {
-		return cmp.Or(cmp.Compare(t.area, s.area), cmp.Compare(s.cell, t.cell), cmp.Compare(s.class, t.class))
+		if s.area != t.area {
+			return cmp.Compare(t.area, s.area)
+		}
+		return cmp.Compare(s.key, t.key)
 	})
 	take := func(cell uint32, class int32) {
 		x, y := a.cover.position(cell)
@@ -269,12 +275,12 @@ func (a *allotment) window(shares []share) {
 		}
 	}
 	for _, s := range a.order {
-		take(s.cell, s.class)
+		take(s.cell(), s.class())
 	}
 	// Cells of which another class took more are left for those that want more.
 	for _, s := range a.order {
 		for _, k := range a.classes {
-			take(s.cell, k)
+			take(s.cell(), k)
 		}
 	}
 	for _, k := range a.classes {

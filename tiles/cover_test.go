@@ -68,7 +68,7 @@ func TestCoverKeepsAreas(t *testing.T) {
 		c.settle()
 		whole := make(map[uint32]float64)
 		for _, s := range c.shares {
-			whole[s.cell] += float64(s.area)
+			whole[s.cell()] += float64(s.area)
 		}
 		for cell, area := range whole {
 			if math.Abs(area-1) > 1e-3 {
