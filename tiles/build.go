@@ -49,6 +49,9 @@ func (s *Source) build(ctx context.Context, p Part, a Address) (*Tile, error) {
 	if !sel.edited && (r.Extent == nil || !meet(*r.Extent, sel.box)) {
 		return s.finish(nil, 0), nil
 	}
+	if t, ok, err := s.gather(ctx, p, a, sel); ok || err != nil {
+		return t, err
+	}
 	b := builder{
 		layer:    newLayer(d.ID, names(sel.columns)),
 		shaper:   newShaper(a, 1),

@@ -34,8 +34,10 @@ func (w *cutWorker) cells(l *layer, small *cover, columns []catalog.Column, attr
 		return 0, 0
 	}
 	small.settle()
-	class := slices.IndexFunc(columns, func(c catalog.Column) bool { return c.Name == w.dataset.Class })
+	class := classAt(w.dataset, columns)
 	values := w.classes.all()
+	// Classes are numbered as they are met; what is drawn must not depend on it.
+	small, values = small.ranked(values)
 	grid := contour{grid: small.allot(), side: small.side, unit: int32(Extent / small.side)}
 	for k, geometry := range grid.draw(len(small.counts)) {
 		if len(geometry.b) == 0 {

@@ -1,6 +1,7 @@
 package tiles
 
 import (
+	"bytes"
 	"cmp"
 	"math"
 	"slices"
@@ -173,6 +174,28 @@ func (c *cover) from(o *cover) {
 		c.shares = append(c.shares, shareOf(c.index(x/k, y/k), s.class(), s.area/float32(k*k)))
 	}
 	c.counts = append(c.counts[:0], o.counts...)
+}
+
+// ranked numbers the classes of a settled cover in the order of their values.
+func (c *cover) ranked(values [][]byte) (*cover, [][]byte) {
+	order := make([]int32, len(c.counts))
+	for n := range order {
+		order[n] = int32(n)
+	}
+	slices.SortFunc(order, func(a, b int32) int { return bytes.Compare(values[a], values[b]) })
+	if slices.IsSorted(order) {
+		return c, values
+	}
+	out := &cover{side: c.side, shares: make([]share, len(c.shares)), counts: make([]int64, len(c.counts))}
+	rank, sorted := make([]int32, len(order)), make([][]byte, len(order))
+	for n, class := range order {
+		rank[class], sorted[n], out.counts[n] = int32(n), values[class], c.counts[class]
+	}
+	for n, s := range c.shares {
+		out.shares[n] = shareOf(s.cell(), rank[s.class()], s.area)
+	}
+	out.settle()
+	return out, sorted
 }
 
 // settle sorts the shares and makes one of those of a class in a cell.

@@ -84,6 +84,7 @@ type cutter struct {
 	maxZoom int
 	dim     int
 	columns []catalog.Column // of rows: those that tiles of any zoom carry
+	chosen  []catalog.Column // that tiles carry at every zoom; nil: those of TileColumns
 	made    atomic.Int64
 
 	classAt int // of columns, -1 for none
@@ -102,14 +103,10 @@ func newCut(pool *pgxpool.Pool, d *catalog.Dataset, r *catalog.Release, maxZoom 
 	source := NewSource(pool, c)
 	t := &cutter{
 		pool: pool, dataset: d, release: r, config: source.config, source: source, sink: sink, set: set, maxZoom: maxZoom,
-		dim: dimensionOf(r), classAt: -1, covers: make(map[[2]int]*cover), classes: classes{index: make(map[string]int32)},
+		dim: dimensionOf(r), covers: make(map[[2]int]*cover), classes: classes{index: make(map[string]int32)},
 	}
 	t.columns = TileColumns(d, r, DetailZoom)
-	for i, c := range t.columns {
-		if c.Name == d.Class {
-			t.classAt = i
-		}
-	}
+	t.classAt = classAt(d, t.columns)
 	t.base = t.baseZoom()
 	return t, nil
 }
@@ -281,7 +278,7 @@ func (w *cutWorker) keep(c *cover, a Address) {
 // read reads the rows of a block, and hands on those that are drawn above it.
 func (w *cutWorker) read(ctx context.Context, block Address) error {
 	sel := &selection{release: w.release, columns: w.columns, box: block.Degrees(Buffer)}
-	q := sel.allSQL()
+	q := sel.allSQL(0)
 	attrs := attributes(w.columns)
 	formats := pgx.QueryResultFormats{1, 1}
 	for _, a := range attrs {
@@ -296,33 +293,12 @@ func (w *cutWorker) read(ctx context.Context, block Address) error {
 	var large []*row
 	n := math.Ldexp(1, block.Z)
 	for rows.Next() {
-		raw := rows.RawValues()
-		r := &row{fid: int64(binary.BigEndian.Uint64(raw[0])), figure: figure{project: w.world}}
-		if raw[1] == nil || !r.figure.read(raw[1]) || len(r.figure.parts) == 0 {
+		r := w.row(rows.RawValues())
+		if r == nil {
 			continue
 		}
-		b := r.figure.bound
-		r.size = max(b.Max[0]-b.Min[0], b.Max[1]-b.Min[1])
-		size := 0
-		for _, v := range raw[2:] {
-			size += len(v)
-		}
-		store := make([]byte, 0, size)
-		r.values = make([][]byte, len(raw)-2)
-		for i, v := range raw[2:] {
-			if v != nil {
-				store = append(store, v...)
-				r.values[i] = store[len(store)-len(v) : len(store) : len(store)]
-			}
-		}
-		if w.dim == 2 {
-			var class []byte
-			if w.classAt >= 0 {
-				class = r.values[w.classAt]
-			}
-			r.class = w.classes.of(class)
-		}
 		w.rows = append(w.rows, r)
+		b := r.figure.bound
 		if w.base > 0 && w.outlives(r) && int(max(b.Min[0]*n, 0)) == block.Col && int(max(b.Min[1]*n, 0)) == block.Row {
 			large = append(large, r)
 		}
@@ -330,12 +306,46 @@ func (w *cutWorker) read(ctx context.Context, block Address) error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	slices.SortFunc(w.rows, byFID)
+	sortRows(w.rows)
 	w.mu.Lock()
 	w.large = append(w.large, large...)
 	w.mu.Unlock()
 	return nil
 }
+
+// row makes a row of fid, geom and the values of the columns; nil for one that
+// cannot be drawn.
+func (w *cutWorker) row(raw [][]byte) *row {
+	r := &row{fid: int64(binary.BigEndian.Uint64(raw[0])), figure: figure{project: w.world}}
+	if raw[1] == nil || !r.figure.read(raw[1]) || len(r.figure.parts) == 0 {
+		return nil
+	}
+	b := r.figure.bound
+	r.size = max(b.Max[0]-b.Min[0], b.Max[1]-b.Min[1])
+	size := 0
+	for _, v := range raw[2:] {
+		size += len(v)
+	}
+	store := make([]byte, 0, size)
+	r.values = make([][]byte, len(raw)-2)
+	for i, v := range raw[2:] {
+		if v != nil {
+			store = append(store, v...)
+			r.values[i] = store[len(store)-len(v) : len(store) : len(store)]
+		}
+	}
+	if w.dim == 2 {
+		var class []byte
+		if w.classAt >= 0 {
+			class = r.values[w.classAt]
+		}
+		r.class = w.classes.of(class)
+	}
+	return r
+}
+
+// sortRows puts rows in the order of their fids, in which they are drawn.
+func sortRows(rows []*row) { slices.SortFunc(rows, byFID) }
 
 func byFID(a, b *row) int {
 	switch {
@@ -362,7 +372,7 @@ func (t *cutter) outlives(r *row) bool {
 // overview makes the tiles above the blocks from the rows that are large there and
 // from the covers of the blocks.
 func (t *cutter) overview(ctx context.Context) error {
-	slices.SortFunc(t.large, byFID)
+	sortRows(t.large)
 	w := t.worker()
 	for z := t.base - 1; z >= 0; z-- {
 		if err := ctx.Err(); err != nil {
@@ -415,6 +425,16 @@ func (t *cutter) overview(ctx context.Context) error {
 // tile makes one tile of rows. Polygons below a size in pixels go into the cover,
 // where there is one, which may hold others already.
 func (w *cutWorker) tile(a Address, rows []*row, small *cover, pixels float64) error {
+	t := w.best(a, rows, small, pixels)
+	if t.Features == 0 {
+		return nil
+	}
+	w.made.Add(1)
+	return w.sink.Add(a, t)
+}
+
+// best draws a tile with as much detail as it has room for.
+func (w *cutWorker) best(a Address, rows []*row, small *cover, pixels float64) *Tile {
 	t, whole := w.draw(a, rows, small, pixels)
 	// Detail falls until the tile is small enough: larger cells, and more in them.
 	for side := coverSide / 2; small != nil && !whole && side >= 8*window; side /= 2 {
@@ -424,11 +444,7 @@ func (w *cutWorker) tile(a Address, rows []*row, small *cover, pixels float64) e
 		coarse.from(small)
 		t, whole = w.draw(a, slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return r.pixels(a.Z) < drawnPixels }), coarse, pixels)
 	}
-	if t.Features == 0 {
-		return nil
-	}
-	w.made.Add(1)
-	return w.sink.Add(a, t)
+	return t
 }
 
 // centred reports whether the middle of a row lies in a tile.
@@ -442,15 +458,18 @@ func centred(r *row, a Address) bool {
 func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (t *Tile, whole bool) {
 	scale := math.Ldexp(Extent, a.Z)
 	origin := orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}
-	columns := TileColumns(w.dataset, w.release, a.Z)
+	columns := w.chosen
+	if columns == nil {
+		columns = TileColumns(w.dataset, w.release, a.zoom())
+	}
 	keys := make([]int, len(columns)) // of columns in the rows' values
 	for i, c := range columns {
 		keys[i] = slices.IndexFunc(w.columns, func(o catalog.Column) bool { return o.Name == c.Name })
 	}
 	attrs := attributes(columns)
 	s := w.shaper
-	s.snap, s.tolerance = snapAt(a.Z), 1
-	if a.Z >= MaxTileZoom {
+	s.snap, s.tolerance = snapAt(a.zoom()), 1
+	if a.zoom() >= MaxTileZoom {
 		s.tolerance = 0
 	}
 	var drawn []*row
@@ -476,7 +495,7 @@ func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (
 		})
 	}
 	var stands []int64
-	if w.dim == 0 && a.Z < DetailZoom && len(drawn) > thinFrom {
+	if w.dim == 0 && a.zoom() < DetailZoom && len(drawn) > thinFrom {
 		drawn, stands = thin(drawn, scale, origin)
 		for _, n := range stands {
 			merged += n - 1

@@ -103,6 +103,20 @@ func raw(t testing.TB, tile *Tile) []byte {
 	return b
 }
 
+// accounted is how many rows a tile draws, gathers or says it leaves out.
+func accounted(t testing.TB, tile *Tile) int64 {
+	t.Helper()
+	rows := tile.Omitted + tile.Generalized
+	for _, l := range decoded(t, tile) {
+		for _, f := range l.Features {
+			if f.ID != nil {
+				rows++
+			}
+		}
+	}
+	return rows
+}
+
 // decoded is the tile as orb reads it, in the tile's units.
 func decoded(t testing.TB, tile *Tile) mvt.Layers {
 	t.Helper()

@@ -57,11 +57,15 @@ func peerTile(t testing.TB, pool *pgxpool.Pool, d *catalog.Dataset, a Address) [
 }
 
 // measures of the features of a layer by id: area, or length, or count of points.
+// What stands for gathered features has no id.
 func measures(t testing.TB, layers mvt.Layers) map[uint64]float64 {
 	t.Helper()
 	out := make(map[uint64]float64)
 	for _, l := range layers {
 		for _, f := range l.Features {
+			if f.ID == nil {
+				continue
+			}
 			id := uint64(f.ID.(float64))
 			switch g := f.Geometry.(type) {
 			case orb.Polygon, orb.MultiPolygon:
@@ -82,7 +86,7 @@ func measures(t testing.TB, layers mvt.Layers) map[uint64]float64 {
 
 // PostGIS's own tiles hold the same features, of the same size within what
 // simplifying and rounding may take. What PostGIS keeps and we do not is below a
-// pixel, and counted.
+// few pixels, and counted.
 func TestTilesAgreeWithPostGIS(t *testing.T) {
 	t.Parallel()
 	pool := postgistest.New(t)
@@ -114,7 +118,7 @@ func agree(t testing.TB, s *Source, d *catalog.Dataset, kind string, a Address) 
 		t.Fatal(err)
 	}
 	theirs := measures(t, layers)
-	if len(ours) != int(tile.Features) {
+	if tile.Generalized == 0 && len(ours) != int(tile.Features) {
 		t.Errorf("%s %v: %d features, says %d", kind, a, len(ours), tile.Features)
 	}
 	missing := 0
@@ -138,7 +142,8 @@ func agree(t testing.TB, s *Source, d *catalog.Dataset, kind string, a Address) 
 			t.Errorf("%s %v: feature %d of %v is not in PostGIS's tile", kind, a, id, ours[id])
 		}
 	}
-	if int64(missing) > tile.Omitted || tile.OmittedAtLeast {
+	// A small one in the margin is gathered by the neighbour.
+	if a.zoom() >= DetailZoom && int64(missing) > tile.Omitted || tile.OmittedAtLeast {
 		t.Errorf("%s %v: %d of PostGIS's features are missing, says %d", kind, a, missing, tile.Omitted)
 	}
 	if a.zoom() >= 16 && missing > 0 {

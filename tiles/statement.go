@@ -56,8 +56,9 @@ func (s *selection) rowsSQL() *postgis.SQL {
 	return q.Raw("fid LIMIT ").Arg(int64(s.limit))
 }
 
-// allSQL selects fid, geom and the columns of all rows in the box, in no order.
-func (s *selection) allSQL() *postgis.SQL {
+// allSQL selects fid, geom and the columns of the rows in the box in no order, all
+// of them when limit is 0.
+func (s *selection) allSQL(limit int64) *postgis.SQL {
 	q := new(postgis.SQL).Raw("SELECT fid, geom")
 	for _, c := range s.columns {
 		q.Raw(", ")
@@ -65,6 +66,9 @@ func (s *selection) allSQL() *postgis.SQL {
 	}
 	s.release.From(q).Raw(" AND ")
 	s.inBox(q)
+	if limit > 0 {
+		q.Raw(" LIMIT ").Arg(limit)
+	}
 	return q
 }
 
