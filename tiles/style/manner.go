@@ -37,7 +37,7 @@ func boundary(p *pen) []Layer {
 }
 
 func (p *pen) districts() []Layer {
-	names := p.names(76, 0, nil, values{"text-size": grow(6, 12, 8, 16, 10.5, 24), "text-letter-spacing": 0.25, "text-padding": 40}, "#7b5f78")
+	names := p.names(76, 0, nil, values{"text-size": grow(6, 12, 8, 16, 10.5, 24), "text-letter-spacing": 0.25, "text-padding": 90}, "#7b5f78")
 	for i := range names {
 		names[i].MaxZoom = 11.5
 	}
@@ -51,7 +51,7 @@ func areas(p *pen, order int, opacity float64) []Layer {
 		p.single(Layer{ID: "edge", Type: "line", MinZoom: 12, Filter: polygons, order: order + 1, Paint: values{
 			"line-color": "#7a6a50", "line-opacity": list{"interpolate", list{"linear"}, list{"zoom"}, 12, 0, 14, 0.2, 16, 0.45}, "line-width": grow(12, 0.4, 16, 1),
 		}}),
-	}, p.names(68, 15, nil, values{"text-size": 11, "text-max-width": 6, "text-padding": 14}, "#5f5546")...)
+	}, p.names(68, 16, nil, values{"text-size": 11, "text-max-width": 6, "text-padding": 14}, "#5f5546")...)
 }
 
 // water draws water areas and lines, wider by level.
