@@ -130,6 +130,45 @@ func (s *Store) Organisations(ctx context.Context) ([]Organisation, error) {
 	return list, nil
 }
 
+// AsOrganisation is who asks with a reader's key of the organisation. One that is not
+// registered is problem.NotFound.
+func (s *Store) AsOrganisation(ctx context.Context, id string) (Principal, error) {
+	if err := checkOrganisation(id); err != nil {
+		return Principal{}, err
+	}
+	p := Principal{Organisation: id, Role: Reader}
+	err := s.pool.QueryRow(ctx, `SELECT name_zh, name_en, admin FROM changde.organisations WHERE id = $1`, id).Scan(&p.NameZH, &p.NameEN, &p.Admin)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Principal{}, unknownOrganisation(id)
+	}
+	if err != nil {
+		return Principal{}, fmt.Errorf("look up organisation %s: %w", id, err)
+	}
+	return p, nil
+}
+
+// AsKey is who asks with the key of that id, without the key. It is not for callers
+// who must prove themselves. A key that is unknown, expired or revoked is
+// problem.NotFound.
+func (s *Store) AsKey(ctx context.Context, id string) (Principal, error) {
+	if err := checkKeyID(id); err != nil {
+		return Principal{}, err
+	}
+	p := Principal{KeyID: id}
+	err := s.pool.QueryRow(ctx, `
+		SELECT o.id, o.name_zh, o.name_en, o.admin, k.role
+		FROM changde.keys k JOIN changde.organisations o ON o.id = k.organisation
+		WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > clock_timestamp())`, id).
+		Scan(&p.Organisation, &p.NameZH, &p.NameEN, &p.Admin, &p.Role)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Principal{}, problem.New(problem.NotFound, "key-unknown", id, "没有这把密钥，或它已吊销、过期", "there is no such key, or it is revoked or expired")
+	}
+	if err != nil {
+		return Principal{}, fmt.Errorf("look up key %s: %w", id, err)
+	}
+	return p, nil
+}
+
 // CreateKey makes a key of the organisation. plain is the key itself, which is
 // given out this once and kept nowhere. expires is when it ends, at most ten
 // years on; the zero time is never.
@@ -229,9 +268,8 @@ func (s *Store) Keys(ctx context.Context, org string) ([]Key, error) {
 // RevokeKey ends a key for ever, from the next request on. To revoke it again
 // changes nothing. An id that names no key is problem.NotFound.
 func (s *Store) RevokeKey(ctx context.Context, id string) error {
-	if !validKeyID(id) {
-		return problem.New(problem.Invalid, "key-id", "id",
-			"密钥编号为 8 位小写字母和数字；请用编号而不是密钥本身", "the id of a key is 8 lower-case letters and digits; give the id, not the key")
+	if err := checkKeyID(id); err != nil {
+		return err
 	}
 	tag, err := s.pool.Exec(ctx, `UPDATE changde.keys SET revoked_at = coalesce(revoked_at, clock_timestamp()) WHERE id = $1`, id)
 	if err != nil {
@@ -239,6 +277,14 @@ func (s *Store) RevokeKey(ctx context.Context, id string) error {
 	}
 	if tag.RowsAffected() == 0 {
 		return problem.New(problem.NotFound, "key-unknown", id, "没有这把密钥", "there is no such key")
+	}
+	return nil
+}
+
+func checkKeyID(id string) error {
+	if !validKeyID(id) {
+		return problem.New(problem.Invalid, "key-id", "id",
+			"密钥编号为 8 位小写字母和数字；请用编号而不是密钥本身", "the id of a key is 8 lower-case letters and digits; give the id, not the key")
 	}
 	return nil
 }

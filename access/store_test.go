@@ -257,3 +257,59 @@ func TestLiveKeysAreBounded(t *testing.T) {
 		wantProblem(t, create(), problem.Conflict, "keys-too-many")
 	}
 }
+
+// On behalf of whom something is made is told by the organisation or by the id of a
+// live key, and comes to what the key itself opens.
+func TestOnBehalf(t *testing.T) {
+	t.Parallel()
+	s, pool := newStore(t)
+	ctx := t.Context()
+	plain, key, err := s.CreateKey(ctx, "land", "", access.Contributor, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := s.Authenticate(ctx, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.AsKey(ctx, key.ID); err != nil || got != want {
+		t.Errorf("as the key %+v, %v; want %+v", got, err, want)
+	}
+	for id, want := range map[string]access.Principal{
+		"land": {Organisation: "land", NameZH: "国土局", NameEN: "Land bureau", Role: access.Reader},
+		"egov": {Organisation: "egov", NameZH: "电子政务办", Admin: true, Role: access.Reader},
+	} {
+		if got, err := s.AsOrganisation(ctx, id); err != nil || got != want {
+			t.Errorf("as %s %+v, %v", id, got, err)
+		}
+	}
+	_, err = s.AsOrganisation(ctx, "water")
+	wantProblem(t, err, problem.NotFound, "organisation-unknown")
+	_, err = s.AsOrganisation(ctx, "Land'")
+	wantProblem(t, err, problem.Invalid, "organisation-id")
+	_, err = s.AsKey(ctx, plain)
+	wantProblem(t, err, problem.Invalid, "key-id")
+	if strings.Contains(err.Error(), plain) {
+		t.Error("the error tells the key")
+	}
+	_, err = s.AsKey(ctx, "00000000")
+	wantProblem(t, err, problem.NotFound, "key-unknown")
+
+	_, brief, err := s.CreateKey(ctx, "land", "", access.Reader, time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.AsKey(ctx, brief.ID); err != nil {
+		t.Error(err)
+	}
+	if _, err := pool.Exec(ctx, "UPDATE changde.keys SET created_at = now() - interval '2 hours', expires_at = now() - interval '1 hour' WHERE id = $1", brief.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.AsKey(ctx, brief.ID)
+	wantProblem(t, err, problem.NotFound, "key-unknown")
+	if err := s.RevokeKey(ctx, key.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.AsKey(ctx, key.ID)
+	wantProblem(t, err, problem.NotFound, "key-unknown")
+}

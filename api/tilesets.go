@@ -12,37 +12,24 @@ import (
 
 const defaultSet = "WebMercatorQuad"
 
-type vectorLayer struct {
-	ID          string            `json:"id"`
-	Description string            `json:"description,omitempty"`
-	Fields      map[string]string `json:"fields"`
-	MinZoom     int               `json:"minzoom"`
-	MaxZoom     int               `json:"maxzoom"`
-	GeometryDim *int              `json:"geometryDimension,omitempty"`
-}
-
-func (s *Server) vectorLayerOf(d *catalog.Dataset) vectorLayer {
+func (s *Server) vectorLayerOf(d *catalog.Dataset) tiles.VectorLayer {
 	set, _ := tiles.Set(defaultSet)
 	low, high := s.Tiles.Levels(set, d.Current)
-	l := vectorLayer{ID: d.ID, Description: d.TitleZH, Fields: map[string]string{}, MinZoom: low, MaxZoom: high}
-	for _, c := range tiles.TileColumns(d, d.Current, tiles.MaxTileZoom) {
-		l.Fields[c.Name] = c.Type.String()
-	}
-	return l
+	return tiles.VectorLayerOf(d, d.Current, low, high)
 }
 
 type tileJSON struct {
-	TileJSON     string          `json:"tilejson"`
-	Name         string          `json:"name"`
-	Tiles        []string        `json:"tiles"`
-	VectorLayers []vectorLayer   `json:"vector_layers"`
-	Bounds       *catalog.Bounds `json:"bounds,omitempty"`
-	MinZoom      int             `json:"minzoom"`
-	MaxZoom      int             `json:"maxzoom"`
-	Attribution  string          `json:"attribution,omitempty"`
-	Scheme       string          `json:"scheme"`
-	Release      any             `json:"release"`
-	Revision     any             `json:"revision"`
+	TileJSON     string              `json:"tilejson"`
+	Name         string              `json:"name"`
+	Tiles        []string            `json:"tiles"`
+	VectorLayers []tiles.VectorLayer `json:"vector_layers"`
+	Bounds       *catalog.Bounds     `json:"bounds,omitempty"`
+	MinZoom      int                 `json:"minzoom"`
+	MaxZoom      int                 `json:"maxzoom"`
+	Attribution  string              `json:"attribution,omitempty"`
+	Scheme       string              `json:"scheme"`
+	Release      any                 `json:"release"`
+	Revision     any                 `json:"revision"`
 }
 
 // tilejson answers TileJSON 3.0.0 for one collection.
@@ -56,7 +43,7 @@ func (s *Server) tilejson(w http.ResponseWriter, r *request) error {
 	return writeJSON(w, r, mediaJSON, tileJSON{
 		TileJSON: "3.0.0", Name: d.TitleZH, Scheme: "xyz",
 		Tiles:        []string{s.tilesOf(r, d)},
-		VectorLayers: []vectorLayer{layer}, Bounds: d.Current.Extent, MinZoom: layer.MinZoom, MaxZoom: layer.MaxZoom,
+		VectorLayers: []tiles.VectorLayer{layer}, Bounds: d.Current.Extent, MinZoom: layer.MinZoom, MaxZoom: layer.MaxZoom,
 		Attribution: d.Attribution, Release: d.Current.Number, Revision: d.Revision,
 	}, d)
 }
@@ -72,24 +59,19 @@ func (s *Server) tilejsonOfSeveral(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	t := tileJSON{TileJSON: "3.0.0", Scheme: "xyz", MinZoom: tiles.MaxZoom, VectorLayers: []vectorLayer{}}
+	t := tileJSON{TileJSON: "3.0.0", Scheme: "xyz", MinZoom: tiles.MaxZoom, VectorLayers: []tiles.VectorLayer{}}
 	ids := make([]string, 0, len(datasets))
-	titles := make([]string, 0, len(datasets))
-	attributions := make([]string, 0, len(datasets))
 	releases, states := map[string]int{}, map[string]int64{}
 	for _, d := range datasets {
 		layer := s.vectorLayerOf(d)
 		t.VectorLayers = append(t.VectorLayers, layer)
 		t.MinZoom, t.MaxZoom = min(t.MinZoom, layer.MinZoom), max(t.MaxZoom, layer.MaxZoom)
 		t.Bounds = catalog.Union(t.Bounds, d.Current.Extent)
-		ids, titles = append(ids, d.ID), append(titles, d.TitleZH)
-		if d.Attribution != "" && !strings.Contains(strings.Join(attributions, "; "), d.Attribution) {
-			attributions = append(attributions, d.Attribution)
-		}
+		ids = append(ids, d.ID)
 		releases[d.ID], states[d.ID] = d.Current.Number, d.Revision
 	}
 	t.MinZoom = min(t.MinZoom, t.MaxZoom)
-	t.Name, t.Attribution, t.Release, t.Revision = strings.Join(titles, "、"), strings.Join(attributions, "; "), releases, states
+	t.Name, t.Attribution, t.Release, t.Revision = tiles.Title(datasets), tiles.Attribution(datasets), releases, states
 	if len(ids) == 0 { // nothing to see, and no tiles to ask for
 		t.Tiles, t.MaxZoom = []string{}, tiles.MaxTileZoom
 		return writeJSON(w, r, mediaJSON, t)

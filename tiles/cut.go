@@ -42,22 +42,33 @@ type Sink interface {
 // the polygons that go into cells, are made larger.
 func Cut(ctx context.Context, pool *pgxpool.Pool, d *catalog.Dataset, r *catalog.Release, maxZoom int, c Config, sink Sink) (tiles int64, err error) {
 	cut, err := newCut(pool, d, r, maxZoom, c, sink)
-	if err != nil || r.Extent == nil {
+	if err != nil {
 		return 0, err
 	}
-	blocks := cut.blocks()
+	return cut.all(ctx)
+}
+
+func (t *cutter) all(ctx context.Context) (tiles int64, err error) {
+	if t.release.Extent == nil {
+		return 0, nil
+	}
+	blocks := t.blocks()
+	done := atomic.Int64{}
 	group, working := errgroup.WithContext(ctx)
 	next := atomic.Int64{}
 	for range runtime.GOMAXPROCS(0) {
 		group.Go(func() error {
-			w := cut.worker()
+			w := t.worker()
 			for {
 				n := int(next.Add(1)) - 1
 				if n >= len(blocks) {
 					return nil
 				}
 				if err := w.block(working, blocks[n]); err != nil {
-					return fmt.Errorf("cut tiles of %s below %s: %w", d.ID, blocks[n], err)
+					return fmt.Errorf("cut tiles of %s below %s: %w", t.dataset.ID, blocks[n], err)
+				}
+				if t.step != nil {
+					t.step(done.Add(1), int64(len(blocks)))
 				}
 			}
 		})
@@ -65,10 +76,10 @@ func Cut(ctx context.Context, pool *pgxpool.Pool, d *catalog.Dataset, r *catalog
 	if err := group.Wait(); err != nil {
 		return 0, err
 	}
-	if err := cut.overview(ctx); err != nil {
-		return 0, fmt.Errorf("cut tiles of %s: %w", d.ID, err)
+	if err := t.overview(ctx); err != nil {
+		return 0, fmt.Errorf("cut tiles of %s: %w", t.dataset.ID, err)
 	}
-	return cut.made.Load(), nil
+	return t.made.Load(), nil
 }
 
 // cutter is the state of Cut.
@@ -86,6 +97,8 @@ type cutter struct {
 	columns []catalog.Column // of rows: those that tiles of any zoom carry
 	chosen  []catalog.Column // that tiles carry at every zoom; nil: those of TileColumns
 	made    atomic.Int64
+	area    *area                // what is cut; nil: everything
+	step    func(done, of int64) // called after each block, from several goroutines; may be nil
 
 	classAt int // of columns, -1 for none
 	classes classes
@@ -277,7 +290,7 @@ func (w *cutWorker) keep(c *cover, a Address) {
 
 // read reads the rows of a block, and hands on those that are drawn above it.
 func (w *cutWorker) read(ctx context.Context, block Address) error {
-	sel := &selection{release: w.release, columns: w.columns, box: block.Degrees(Buffer)}
+	sel := &selection{release: w.release, columns: w.columns, box: w.area.of(block.Degrees(Buffer))}
 	q := sel.allSQL(0)
 	attrs := attributes(w.columns)
 	formats := pgx.QueryResultFormats{1, 1}
@@ -317,7 +330,7 @@ func (w *cutWorker) read(ctx context.Context, block Address) error {
 // cannot be drawn.
 func (w *cutWorker) row(raw [][]byte) *row {
 	r := &row{fid: int64(binary.BigEndian.Uint64(raw[0])), figure: figure{project: w.world}}
-	if raw[1] == nil || !r.figure.read(raw[1]) || len(r.figure.parts) == 0 {
+	if raw[1] == nil || !r.figure.read(raw[1]) || !w.area.trim(&r.figure) {
 		return nil
 	}
 	b := r.figure.bound

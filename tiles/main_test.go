@@ -120,7 +120,12 @@ func accounted(t testing.TB, tile *Tile) int64 {
 // decoded is the tile as orb reads it, in the tile's units.
 func decoded(t testing.TB, tile *Tile) mvt.Layers {
 	t.Helper()
-	layers, err := mvt.Unmarshal(raw(t, tile))
+	return decodedRaw(t, raw(t, tile))
+}
+
+func decodedRaw(t testing.TB, tile []byte) mvt.Layers {
+	t.Helper()
+	layers, err := mvt.Unmarshal(tile)
 	if err != nil {
 		t.Fatal(err)
 	}

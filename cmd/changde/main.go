@@ -32,6 +32,7 @@ type commands struct {
 	Profile        profileCommand        `cmd:"" help:"图层标准：列出、检查 / layer standards: list, check."`
 	Dataset        datasetCommand        `cmd:"" help:"数据集：列出、修改 / datasets: list, change."`
 	Release        releaseCommand        `cmd:"" help:"版本：列出、回退 / releases: list, roll back."`
+	Tiles          tilesCommand          `cmd:"" help:"瓦片：导出离线包 / tiles: export packs for use offline."`
 	Sample         sampleCommand         `cmd:"" help:"生成示例城市的交付文件 / write the sample city's deliveries."`
 	Transformation transformationCommand `cmd:"" help:"坐标转换：添加、列出、删除 / transformations of legacy datums: add, list, remove."`
 	Webhook        webhookCommand        `cmd:"" help:"版本发布的回调：登记、列出、删除 / callbacks for releases."`

@@ -28,34 +28,41 @@ var phaseNames = map[ingest.Phase]string{
 	ingest.Publishing: "发布 publish",
 }
 
-// showProgress draws a bar on a terminal, and elsewhere prints a line for each
-// phase and every few seconds of a long one. done ends the drawing.
+// showProgress shows how far a run of ingest is, by its phases.
 func showProgress(w io.Writer) (show func(ingest.Progress), done func()) {
+	count, done := showCount(w)
+	return func(p ingest.Progress) { count(phaseNames[p.Phase], p.Done, p.Total) }, done
+}
+
+// showCount draws a bar for each step on a terminal, and elsewhere prints a line for
+// each step and every few seconds of a long one. total is 0 when it is not known. show
+// may be called by several goroutines; done ends the drawing.
+func showCount(w io.Writer) (show func(step string, n, total int64), done func()) {
 	if isTerminal(w) {
 		return progressBar(w)
 	}
 	var mutex sync.Mutex
-	var phase ingest.Phase
+	var current string
 	var last time.Time
-	return func(p ingest.Progress) {
+	return func(step string, n, total int64) {
 		mutex.Lock()
 		defer mutex.Unlock()
-		if p.Phase == phase && time.Since(last) < 5*time.Second {
+		if step == current && time.Since(last) < 5*time.Second {
 			return
 		}
-		phase, last = p.Phase, time.Now()
+		current, last = step, time.Now()
 		switch {
-		case p.Phase != ingest.Loading:
-			fmt.Fprintln(w, phaseNames[p.Phase])
-		case p.Total > 0:
-			fmt.Fprintf(w, "%s %d/%d (%d%%)\n", phaseNames[p.Phase], p.Done, p.Total, p.Done*100/max(p.Total, 1))
+		case total > 0:
+			fmt.Fprintf(w, "%s %d/%d (%d%%)\n", step, n, total, n*100/total)
+		case n > 0:
+			fmt.Fprintf(w, "%s %d\n", step, n)
 		default:
-			fmt.Fprintf(w, "%s %d\n", phaseNames[p.Phase], p.Done)
+			fmt.Fprintln(w, step)
 		}
 	}, func() {}
 }
 
-func progressBar(w io.Writer) (show func(ingest.Progress), done func()) {
+func progressBar(w io.Writer) (show func(step string, n, total int64), done func()) {
 	writer := progress.NewWriter()
 	writer.SetOutputWriter(w)
 	writer.SetAutoStop(false)
@@ -64,21 +71,22 @@ func progressBar(w io.Writer) (show func(ingest.Progress), done func()) {
 	writer.Style().Visibility.ETA = true
 	go writer.Render()
 	var mutex sync.Mutex
-	trackers := make(map[ingest.Phase]*progress.Tracker)
+	trackers := make(map[string]*progress.Tracker)
 	var current *progress.Tracker
-	return func(p ingest.Progress) {
+	return func(step string, n, total int64) {
 			mutex.Lock()
 			defer mutex.Unlock()
-			t, ok := trackers[p.Phase]
+			t, ok := trackers[step]
 			if !ok {
 				if current != nil {
 					current.MarkAsDone()
 				}
-				t = &progress.Tracker{Message: phaseNames[p.Phase], Total: p.Total, Units: progress.UnitsDefault}
-				trackers[p.Phase], current = t, t
+				t = &progress.Tracker{Message: step, Total: total, Units: progress.UnitsDefault}
+				trackers[step], current = t, t
 				writer.AppendTracker(t)
 			}
-			t.SetValue(p.Done)
+			t.UpdateTotal(total)
+			t.SetValue(n)
 		}, func() {
 			mutex.Lock()
 			if current != nil {
