@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"changde/catalog"
@@ -137,9 +138,33 @@ func (s *Archives) prune(content string, revision int64) error {
 	return nil
 }
 
+// abandoned is how long nothing has been written to a file that no process is at.
+const abandoned = time.Hour
+
+// sweep removes what processes that died had begun.
+func (s *Archives) sweep() error {
+	begun, err := filepath.Glob(filepath.Join(s.dir, "*"+archiveSuffix+".*.tmp"))
+	if err != nil {
+		return fmt.Errorf("look for begun archives: %w", err)
+	}
+	for _, path := range begun {
+		info, err := os.Stat(path)
+		if err != nil || time.Since(info.ModTime()) < abandoned {
+			continue
+		}
+		if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+			return fmt.Errorf("remove a begun archive: %w", err)
+		}
+	}
+	return nil
+}
+
 // clear removes the archives of contents that are no release's and no open
 // delivery's.
 func (s *Archives) clear(ctx context.Context) error {
+	if err := s.sweep(); err != nil {
+		return err
+	}
 	files, err := s.files()
 	if err != nil || len(files) == 0 {
 		return err

@@ -32,7 +32,7 @@ import (
 func main() {
 	scale := flag.Float64("scale", 0.01, "scale of the sample city")
 	runs := flag.Int("runs", 5, "runs of each load; the median counts")
-	only := flag.String("only", "", "ingest, cut, tiles or items")
+	only := flag.String("only", "", "ingest, cut, archive, tiles or items")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -94,7 +94,7 @@ func run(ctx context.Context, scale float64, runs int, only string) error {
 	for _, m := range []struct {
 		name    string
 		measure func(context.Context) error
-	}{{"ingest", b.ingest}, {"cut", b.cut}, {"tiles", b.tiles}, {"items", b.items}} {
+	}{{"ingest", b.ingest}, {"cut", b.cut}, {"archive", b.archived}, {"tiles", b.tiles}, {"items", b.items}} {
 		if only != "" && only != m.name {
 			if m.name == "ingest" { // the others need the parcels
 				if err := b.load(ctx); err != nil {

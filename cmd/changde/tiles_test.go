@@ -95,6 +95,16 @@ func TestTilesAreCut(t *testing.T) {
 	if whole, fewer := served(); whole || fewer >= features {
 		t.Errorf("after the deletion %d of %d features, of the archive: %v", fewer, features, whole)
 	}
+	// What a process that died had begun.
+	for name, age := range map[string]time.Duration{"p_d1@2.pmtiles.A.tmp": 2 * time.Hour, "p_d1@2.pmtiles.B.tmp": 0} {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, time.Time{}, time.Now().Add(-age)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- archives.Tend(ctx) }()
@@ -110,7 +120,7 @@ func TestTilesAreCut(t *testing.T) {
 	until("the new archive is not served", func() bool { whole, _ := served(); return whole })
 	// A content with other fields replaces it, and the old one is not kept.
 	p.expect(0, []string{"第 3 版"}, "--tiles", folder, "--keep", "1", "ingest", squares(t, dir, 0, 900, "third", "x"), "--dataset", "p", "--yes", "--confirm")
-	until("archives of a dropped content stay", func() bool { return files() == "p_d3@0.pmtiles" })
+	until("archives of a dropped content stay", func() bool { return files() == "p_d1@2.pmtiles.B.tmp p_d3@0.pmtiles" })
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
