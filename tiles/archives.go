@@ -26,9 +26,10 @@ import (
 // first released. A file is never changed; it is safe for many goroutines, and for
 // many processes that share the folder.
 type Archives struct {
-	pool *pgxpool.Pool
-	dir  string
-	log  *slog.Logger
+	pool   *pgxpool.Pool
+	dir    string
+	log    *slog.Logger
+	source *Source // that draws what changed
 
 	mu       sync.Mutex
 	contents map[string]*shelved // by content
@@ -88,7 +89,7 @@ func OpenArchives(pool *pgxpool.Pool, dir string, log *slog.Logger) (*Archives, 
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the folder of tiles: %w", err)
 	}
-	return &Archives{pool: pool, dir: dir, log: log, contents: make(map[string]*shelved)}, nil
+	return &Archives{pool: pool, dir: dir, log: log, source: NewSource(pool, Config{}), contents: make(map[string]*shelved)}, nil
 }
 
 const archiveSuffix = ".pmtiles"
@@ -127,15 +128,19 @@ func (s *Archives) Tile(ctx context.Context, d *catalog.Dataset, r *catalog.Rele
 		if c.base > r.Revision || a.Z > c.maxZoom || !c.state.serves(want) {
 			continue
 		}
-		hit, err := c.touched.hit(ctx, s.pool, r, a)
+		hit, changes, all, err := c.touched.hit(ctx, s.pool, r, a)
 		if err != nil {
 			return nil, false, err
 		}
-		if hit {
+		if hit && !all {
 			// An older archive has been touched by as much.
 			return nil, false, nil
 		}
-		return s.read(c, a)
+		t, ok, err := s.read(c, a)
+		if !hit || !ok || err != nil {
+			return t, ok, err
+		}
+		return s.patched(ctx, d, r, a, t, changes)
 	}
 	return nil, false, nil
 }

@@ -20,10 +20,19 @@ type touched struct {
 	from  int64 // the revision that nothing is touched at
 	known int64 // until which changes are known
 	many  bool  // too many changes: every tile counts as touched
-	count int
-	tiles map[place3]int64
-	// whole are tiles below which everything is touched.
+	// changes are the places where rows were and came to lie.
+	changes []change
+	// tiles are those that are touched, with the changes that touch them.
+	tiles map[place3][]int32
+	// whole are tiles below which everything is touched, with the first revision.
 	whole map[place3]int64
+}
+
+// change is a version of a row that a revision made or superseded.
+type change struct {
+	rev, fid int64
+	size     float64 // the larger side of its box, in units of the tile of zoom 0
+	before   bool    // the version is of the revision that the changes are counted from
 }
 
 // place3 is a tile by zoom, column and row.
@@ -37,30 +46,33 @@ const (
 )
 
 func newTouched(from int64) *touched {
-	return &touched{from: from, known: from, tiles: make(map[place3]int64), whole: make(map[place3]int64)}
+	return &touched{from: from, known: from, tiles: make(map[place3][]int32), whole: make(map[place3]int64)}
 }
 
 // hit reports whether a tile of the content at the release's revision may differ
-// from the one at the revision that the changes are counted from.
-func (t *touched) hit(ctx context.Context, pool *pgxpool.Pool, r *catalog.Release, a Address) (bool, error) {
+// from the one at the revision that the changes are counted from, and the changes
+// that may be why; all is false where these cannot be told one by one.
+func (t *touched) hit(ctx context.Context, pool *pgxpool.Pool, r *catalog.Release, a Address) (hit bool, changes []change, all bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := t.follow(ctx, pool, r); err != nil {
-		return false, err
+		return false, nil, false, err
 	}
 	if t.many {
-		return true, nil
+		return true, nil, false, nil
 	}
 	k := place3{a.Z, a.Col, a.Row}
-	if first, ok := t.tiles[k]; ok && first <= r.Revision {
-		return true, nil
+	for _, n := range t.tiles[k] {
+		if c := t.changes[n]; c.rev <= r.Revision {
+			changes = append(changes, c)
+		}
 	}
 	for ; k.z >= 0; k = (place3{k.z - 1, k.col / 2, k.row / 2}) {
 		if first, ok := t.whole[k]; ok && first <= r.Revision {
-			return true, nil
+			return true, nil, false, nil
 		}
 	}
-	return false, nil
+	return len(changes) > 0, changes, true, nil
 }
 
 // follow reads the changes up to the release's revision: where each row was and
@@ -70,48 +82,44 @@ func (t *touched) follow(ctx context.Context, pool *pgxpool.Pool, r *catalog.Rel
 		return nil
 	}
 	current, history := new(postgis.SQL).Ident(r.Relation[:]...), new(postgis.SQL).Ident(r.Relation[0], r.Relation[1]+catalog.HistorySuffix)
-	q := new(postgis.SQL).Raw("SELECT c.rev, ST_XMin(v.geom), ST_YMin(v.geom), ST_XMax(v.geom), ST_YMax(v.geom) FROM ").
-		Ident(r.Relation[0], r.Relation[1]+catalog.ChangesSuffix).Raw(" c CROSS JOIN LATERAL (SELECT geom FROM ").Add(current).
-		Raw(" t WHERE t.fid = c.fid AND t.rev = c.rev UNION ALL SELECT geom FROM ").Add(history).
+	q := new(postgis.SQL).Raw("SELECT c.rev, c.fid, v.rev <= ").Arg(t.from).Raw("::bigint, ST_XMin(v.geom), ST_YMin(v.geom), ST_XMax(v.geom), ST_YMax(v.geom) FROM ").
+		Ident(r.Relation[0], r.Relation[1]+catalog.ChangesSuffix).Raw(" c CROSS JOIN LATERAL (SELECT rev, geom FROM ").Add(current).
+		Raw(" t WHERE t.fid = c.fid AND t.rev = c.rev UNION ALL SELECT rev, geom FROM ").Add(history).
 		Raw(" h WHERE h.fid = c.fid AND (h.rev = c.rev OR h.until = c.rev)) v WHERE v.geom IS NOT NULL AND NOT ST_IsEmpty(v.geom) AND c.rev > ").Arg(t.known).
-		Raw("::bigint AND c.rev <= ").Arg(r.Revision).Raw("::bigint LIMIT ").Arg(int64(maxTouched-t.count) + 1)
+		Raw("::bigint AND c.rev <= ").Arg(r.Revision).Raw("::bigint LIMIT ").Arg(int64(maxTouched-len(t.changes)) + 1)
 	rows, err := pool.Query(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe}, q.Args()...)...)
 	if err != nil {
 		return fmt.Errorf("read changes of %s: %w", r.Relation[1], err)
 	}
-	type change struct {
-		rev int64
-		box catalog.Bounds
-	}
-	var changes []change
+	var boxes []catalog.Bounds
 	var c change
-	if _, err := pgx.ForEachRow(rows, []any{&c.rev, &c.box[0], &c.box[1], &c.box[2], &c.box[3]}, func() error {
-		changes = append(changes, c)
+	var box catalog.Bounds
+	before := len(t.changes)
+	if _, err := pgx.ForEachRow(rows, []any{&c.rev, &c.fid, &c.before, &box[0], &box[1], &box[2], &box[3]}, func() error {
+		t.changes, boxes = append(t.changes, c), append(boxes, box)
 		return nil
 	}); err != nil {
+		t.changes = t.changes[:before]
 		return fmt.Errorf("read changes of %s: %w", r.Relation[1], err)
 	}
-	if t.count += len(changes); t.count > maxTouched {
-		t.many, t.tiles, t.whole = true, nil, nil
+	if len(t.changes) > maxTouched {
+		t.many, t.changes, t.tiles, t.whole = true, nil, nil, nil
 		return nil
 	}
-	for _, c := range changes {
-		t.add(c.box, c.rev)
+	for n, box := range boxes {
+		t.add(box, before+n)
 	}
 	t.known = r.Revision
 	return nil
 }
 
-// add marks the tiles whose content, margin included, meets a box.
-func (t *touched) add(box catalog.Bounds, rev int64) {
+// add marks the tiles whose content, margin included, meets the box of a change.
+func (t *touched) add(box catalog.Bounds, n int) {
 	set, _ := Set("WebMercatorQuad")
 	left, top := worldOf(&set, box[0], box[3])
 	right, bottom := worldOf(&set, box[2], box[1])
-	mark := func(in map[place3]int64, k place3) {
-		if first, ok := in[k]; !ok || rev < first {
-			in[k] = rev
-		}
-	}
+	c := &t.changes[n]
+	c.size = max(right-left, bottom-top)
 	reach := func(z int) (low, high place3) {
 		n := math.Ldexp(1, z)
 		last := int(n) - 1
@@ -126,14 +134,18 @@ func (t *touched) add(box catalog.Bounds, rev int64) {
 			low, high = reach(z - 1)
 			for col := low.col; col <= high.col; col++ {
 				for row := low.row; row <= high.row; row++ {
-					mark(t.whole, place3{z - 1, col, row})
+					k := place3{z - 1, col, row}
+					if first, ok := t.whole[k]; !ok || c.rev < first {
+						t.whole[k] = c.rev
+					}
 				}
 			}
 			return
 		}
 		for col := low.col; col <= high.col; col++ {
 			for row := low.row; row <= high.row; row++ {
-				mark(t.tiles, place3{z, col, row})
+				k := place3{z, col, row}
+				t.tiles[k] = append(t.tiles[k], int32(n))
 			}
 		}
 	}

@@ -1,0 +1,195 @@
+package tiles
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/paulmach/orb"
+
+	"changde/catalog"
+)
+
+// maxPatched is how many rows of a tile are drawn anew into the tile as it was; for
+// more all of it is made of the rows.
+const maxPatched = 500
+
+// patched draws rows that were changed into a tile of before: their old shapes are
+// taken out of it and their present ones put in, while all others stay as they are
+// encoded. ok is false where that would not give the tile as it is cut: where a row
+// is or was gathered with others, or the tile had no room for all.
+func (s *Archives) patched(ctx context.Context, d *catalog.Dataset, r *catalog.Release, a Address, t *Tile, changes []change) (_ *Tile, ok bool, err error) {
+	dim := dimensionOf(r)
+	fids := make(map[int64]bool, len(changes)) // whether the row is drawn in the tile of before
+	var expected []int64
+	for _, c := range changes {
+		fids[c.fid] = false
+		if c.before {
+			expected = append(expected, c.fid)
+		}
+		if a.zoom() < DetailZoom && (dim != 2 || math.Ldexp(c.size*pixelsOfTile, a.Z) < 2*drawnPixels) {
+			return nil, false, nil
+		}
+	}
+	if len(fids) > maxPatched || t.Omitted > 0 {
+		return nil, false, nil
+	}
+	raw, err := appendRaw(nil, t)
+	if err != nil {
+		return nil, false, err
+	}
+	old, kept, ok := parseLayer(raw, fids)
+	columns := TileColumns(d, r, a.zoom())
+	if t.Features == 0 {
+		old = newLayer(d.ID, append(names(columns), generalizedKey(columns)))
+	} else if !ok || len(old.keys) != len(columns)+1 {
+		return nil, false, nil
+	}
+	for _, fid := range expected {
+		if a.zoom() < DetailZoom && !fids[fid] {
+			return nil, false, nil
+		}
+	}
+	c := &cutter{
+		dataset: d, release: r, config: s.source.config, source: s.source, dim: dim, columns: columns,
+		classAt: classAt(d, columns), classes: classes{index: make(map[string]int32)},
+	}
+	c.set, _ = Set(a.Set)
+	rows, err := c.versions(ctx, a, fids)
+	if err != nil {
+		return nil, false, err
+	}
+	attrs := attributes(columns)
+	w := c.worker()
+	w.shaper.snap = snapAt(a.zoom())
+	origin := orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}
+	for _, row := range rows {
+		w.shaper.draw(&row.figure, math.Ldexp(Extent, a.Z), origin)
+		if w.shaper.collapsed && w.shaper.empty() && centred(row, a) || dim != 0 && dim != 2 && row.pixels(a.Z) < 1 {
+			return nil, false, nil // it is left out, and counted
+		}
+		if w.shaper.empty() {
+			continue
+		}
+		for i := range attrs {
+			attrs[i].tag(old, i, row.values[i])
+		}
+		old.add(row.fid, &w.shaper.out)
+		kept++
+	}
+	out := s.source.finish(old.encode(nil, len(old.marks)), kept)
+	out.Generalized = t.Generalized
+	return out, len(out.Gzip) <= s.source.config.MaxBytes, nil
+}
+
+// versions reads rows of a release by their fids, those that meet the tile.
+func (t *cutter) versions(ctx context.Context, a Address, fids map[int64]bool) ([]*row, error) {
+	list := make([]int64, 0, len(fids))
+	for fid := range fids {
+		list = append(list, fid)
+	}
+	sel := &selection{release: t.release, columns: t.columns, box: a.Degrees(Buffer)}
+	q := sel.allSQL(0).Raw(" AND fid = ANY(").Arg(list).Raw("::bigint[])")
+	formats := pgx.QueryResultFormats{1, 1}
+	for _, a := range attributes(t.columns) {
+		formats = append(formats, a.format)
+	}
+	found, err := t.source.pool.Query(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe, formats}, q.Args()...)...)
+	if err != nil {
+		return nil, fmt.Errorf("read changed rows of %s: %w", t.dataset.ID, err)
+	}
+	defer found.Close()
+	w := t.worker()
+	var rows []*row
+	for found.Next() {
+		if r := w.row(found.RawValues()); r != nil {
+			rows = append(rows, r)
+		}
+	}
+	if err := found.Err(); err != nil {
+		return nil, fmt.Errorf("read changed rows of %s: %w", t.dataset.ID, err)
+	}
+	sortRows(rows)
+	return rows, nil
+}
+
+// parseLayer reads a tile of one layer of ours into a layer in the making, without
+// the features of some ids, of which it notes those that it found. It tells how many
+// features' rows are kept.
+func parseLayer(tile []byte, without map[int64]bool) (l *layer, kept int64, ok bool) {
+	field, body, rest := nextField(tile)
+	if field != keyLayer || len(rest) > 0 {
+		return nil, 0, false
+	}
+	l = newLayer("", nil)
+	last := int64(-1)
+	for len(body) > 0 {
+		var value []byte
+		start := body
+		field, value, body = nextField(body)
+		switch field {
+		case keyName:
+			l.name = string(value)
+		case keyFeature:
+			id, has := featureID(value)
+			if _, gone := without[id]; has && gone {
+				without[id] = true
+				continue
+			}
+			// A row of several kinds is several features in turn.
+			if !has || id != last {
+				kept++
+			}
+			last = id
+			l.body = append(l.body, start[:len(start)-len(body)]...)
+		case keyKey:
+			l.keys = append(l.keys, string(value))
+		case keyValue:
+			l.values = append(l.values, start[:len(start)-len(body)]...)
+			l.count++
+		case keyExtent, keyVersion:
+		default:
+			return nil, 0, false
+		}
+	}
+	l.use = make([]use, len(l.keys))
+	if len(l.body) > 0 {
+		l.marks = append(l.marks, mark{len(l.body), len(l.values)})
+	}
+	return l, kept, l.name != ""
+}
+
+// nextField splits off a field: its key and, where it has a length, its bytes. The
+// key is 0 for what is no field.
+func nextField(b []byte) (key int, value, rest []byte) {
+	k, n := binary.Uvarint(b)
+	if n <= 0 || k == 0 || k > 1<<10 {
+		return 0, nil, nil
+	}
+	b = b[n:]
+	v, n := binary.Uvarint(b)
+	if n <= 0 {
+		return 0, nil, nil
+	}
+	b = b[n:]
+	switch k & 7 {
+	case 0:
+		return int(k), nil, b
+	case 2:
+		if v <= uint64(len(b)) {
+			return int(k), b[:v], b[v:]
+		}
+	}
+	return 0, nil, nil
+}
+
+// featureID reads the id of a feature, which ours begin with.
+func featureID(b []byte) (id int64, ok bool) {
+	if len(b) == 0 || b[0] != keyID {
+		return 0, false
+	}
+	v, n := binary.Uvarint(b[1:])
+	return int64(v), n > 0 && v <= math.MaxInt64
+}
