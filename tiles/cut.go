@@ -217,10 +217,18 @@ type cutWorker struct {
 	*cutter
 	shaper *shaper
 	rows   []*row
+
+	// The memory of rows.
+	figure  figure // scratch
+	points  slab[orb.Point]
+	parts   slab[part]
+	bytes   slab[byte]
+	values  slab[[]byte]
+	headers slab[row]
 }
 
 func (t *cutter) worker() *cutWorker {
-	return &cutWorker{cutter: t, shaper: newShaper(Address{Set: t.set.ID}, 1)}
+	return &cutWorker{cutter: t, shaper: newShaper(Address{Set: t.set.ID}, 1), figure: figure{project: t.world}}
 }
 
 // block makes the tiles of a block from the base zoom down.
@@ -313,7 +321,7 @@ func (w *cutWorker) read(ctx context.Context, block Address) error {
 		w.rows = append(w.rows, r)
 		b := r.figure.bound
 		if w.base > 0 && w.outlives(r) && int(max(b.Min[0]*n, 0)) == block.Col && int(max(b.Min[1]*n, 0)) == block.Row {
-			large = append(large, r)
+			large = append(large, r.clone())
 		}
 	}
 	if err := rows.Err(); err != nil {
@@ -329,22 +337,19 @@ func (w *cutWorker) read(ctx context.Context, block Address) error {
 // row makes a row of fid, geom and the values of the columns; nil for one that
 // cannot be drawn.
 func (w *cutWorker) row(raw [][]byte) *row {
-	r := &row{fid: int64(binary.BigEndian.Uint64(raw[0])), figure: figure{project: w.world}}
-	if raw[1] == nil || !r.figure.read(raw[1]) || !w.area.trim(&r.figure) {
+	f := &w.figure
+	if raw[1] == nil || !f.read(raw[1]) || !w.area.trim(f) {
 		return nil
 	}
+	r := &w.headers.clone([]row{{}})[0]
+	r.fid = int64(binary.BigEndian.Uint64(raw[0]))
+	r.figure = figure{at: w.points.clone(f.at), parts: w.parts.clone(f.parts), bound: f.bound}
 	b := r.figure.bound
 	r.size = max(b.Max[0]-b.Min[0], b.Max[1]-b.Min[1])
-	size := 0
-	for _, v := range raw[2:] {
-		size += len(v)
-	}
-	store := make([]byte, 0, size)
-	r.values = make([][]byte, len(raw)-2)
-	for i, v := range raw[2:] {
+	r.values = w.values.clone(raw[2:])
+	for i, v := range r.values {
 		if v != nil {
-			store = append(store, v...)
-			r.values[i] = store[len(store)-len(v) : len(store) : len(store)]
+			r.values[i] = w.bytes.clone(v)
 		}
 	}
 	if w.dim == 2 {
