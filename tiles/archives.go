@@ -140,7 +140,7 @@ func (s *Archives) Tile(ctx context.Context, d *catalog.Dataset, r *catalog.Rele
 		if !hit || !ok || err != nil {
 			return t, ok, err
 		}
-		return s.patched(ctx, d, r, a, t, changes)
+		return s.patched(ctx, d, r, c.base, a, t, changes)
 	}
 	return nil, false, nil
 }

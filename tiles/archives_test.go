@@ -53,7 +53,9 @@ func edit(t testing.TB, pool *pgxpool.Pool, r *rand.Rand, revision int64) {
 		"INSERT INTO content.cadastre_h SELECT t.*, $2 FROM content.cadastre t WHERE fid = $1",
 		"INSERT INTO content.cadastre_c VALUES ($2, $1)",
 	}
-	switch r.IntN(4) {
+	switch r.IntN(5) {
+	case 4:
+		statements = append(statements, "UPDATE content.cadastre SET area = 7, rev = $2 WHERE fid = $1")
 	case 0:
 		statements = append(statements, "UPDATE content.cadastre SET class = 'C9', rev = $2 WHERE fid = $1")
 	case 1:

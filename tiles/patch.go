@@ -10,27 +10,45 @@ import (
 	"github.com/paulmach/orb"
 
 	"changde/catalog"
+	"changde/postgis"
 )
 
 // maxPatched is how many rows of a tile are drawn anew into the tile as it was; for
 // more all of it is made of the rows.
 const maxPatched = 500
 
-// patched draws rows that were changed into a tile of before: their old shapes are
-// taken out of it and their present ones put in, while all others stay as they are
-// encoded. ok is false where that would not give the tile as it is cut: where a row
-// is or was gathered with others, or the tile had no room for all.
-func (s *Archives) patched(ctx context.Context, d *catalog.Dataset, r *catalog.Release, a Address, t *Tile, changes []change) (_ *Tile, ok bool, err error) {
+// patched draws rows that were changed since the revision base into the tile of then:
+// their old shapes are taken out of it and their present ones put in, while all
+// others stay as they are encoded. ok is false where that would not give the tile as
+// it is cut: where a row that is or was gathered with others shows otherwise than
+// before, or the tile had no room for all.
+func (s *Archives) patched(ctx context.Context, d *catalog.Dataset, r *catalog.Release, base int64, a Address, t *Tile, changes []change) (_ *Tile, ok bool, err error) {
 	dim := dimensionOf(r)
+	columns := TileColumns(d, r, a.zoom())
+	if a.zoom() < DetailZoom {
+		large := changes[:0:0]
+		var small []int64
+		for _, c := range changes {
+			if dim != 2 || math.Ldexp(c.size*pixelsOfTile, a.Z) < 2*drawnPixels {
+				small = append(small, c.fid)
+			} else {
+				large = append(large, c)
+			}
+		}
+		if same, err := s.unseen(ctx, r, base, columns, small); !same || err != nil {
+			return nil, false, err
+		}
+		changes = large
+	}
+	if len(changes) == 0 {
+		return t, true, nil
+	}
 	fids := make(map[int64]bool, len(changes)) // whether the row is drawn in the tile of before
 	var expected []int64
 	for _, c := range changes {
 		fids[c.fid] = false
 		if c.before {
 			expected = append(expected, c.fid)
-		}
-		if a.zoom() < DetailZoom && (dim != 2 || math.Ldexp(c.size*pixelsOfTile, a.Z) < 2*drawnPixels) {
-			return nil, false, nil
 		}
 	}
 	if len(fids) > maxPatched || t.Omitted > 0 {
@@ -41,7 +59,6 @@ func (s *Archives) patched(ctx context.Context, d *catalog.Dataset, r *catalog.R
 		return nil, false, err
 	}
 	old, kept, ok := parseLayer(raw, fids)
-	columns := TileColumns(d, r, a.zoom())
 	if t.Features == 0 {
 		old = newLayer(d.ID, append(names(columns), generalizedKey(columns)))
 	} else if !ok || len(old.keys) != len(columns)+1 {
@@ -82,6 +99,36 @@ func (s *Archives) patched(ctx context.Context, d *catalog.Dataset, r *catalog.R
 	out := s.source.finish(old.encode(nil, len(old.marks)), kept)
 	out.Generalized = t.Generalized
 	return out, len(out.Gzip) <= s.source.config.MaxBytes, nil
+}
+
+// unseen reports whether rows are where they were at the revision base and what
+// they were, as far as columns tell.
+func (s *Archives) unseen(ctx context.Context, r *catalog.Release, base int64, columns []catalog.Column, fids []int64) (same bool, err error) {
+	if len(fids) == 0 {
+		return true, nil
+	}
+	if len(fids) > maxPatched {
+		return false, nil
+	}
+	then := *r
+	then.Revision = base
+	side := func(r *catalog.Release) *postgis.SQL {
+		q := new(postgis.SQL).Raw("(SELECT fid, geom")
+		for _, c := range columns {
+			q.Raw(", ").Ident(c.Name)
+		}
+		return r.From(q).Raw(")")
+	}
+	q := new(postgis.SQL).Raw("SELECT NOT EXISTS (SELECT FROM unnest(").Arg(fids).Raw("::bigint[]) f LEFT JOIN ").Add(side(&then)).Raw(" b ON b.fid = f LEFT JOIN ").
+		Add(side(r)).Raw(" n ON n.fid = f WHERE b.geom IS DISTINCT FROM n.geom")
+	for _, c := range columns {
+		q.Raw(" OR b.").Ident(c.Name).Raw(" IS DISTINCT FROM n.").Ident(c.Name)
+	}
+	q.Raw(")")
+	if err := s.pool.QueryRow(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe}, q.Args()...)...).Scan(&same); err != nil {
+		return false, fmt.Errorf("compare changed rows of %s: %w", r.Relation[1], err)
+	}
+	return same, nil
 }
 
 // versions reads rows of a release by their fids, those that meet the tile.
