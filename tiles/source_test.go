@@ -514,7 +514,7 @@ func TestTileSurvivesItsFirstCaller(t *testing.T) {
 // All callers leave: the query ends in the database, and nothing is left behind.
 func TestTileEndsWithItsCallers(t *testing.T) {
 	t.Parallel()
-	pool, queries := counted(t)
+	pool := postgistest.New(t)
 	d := seeded(t, pool, "MultiPolygon", 100)
 	s := NewSource(pool, Config{Timeout: time.Minute})
 	a := at(111.68, 29.03, 12)
@@ -523,14 +523,18 @@ func TestTileEndsWithItsCallers(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	gone := make(chan error)
 	go func() { _, err := s.Tile(ctx, d, d.Current, a); gone <- err }()
-	waitFor(t, func() bool { return queries.count() == 1 })
+	waiting := func() int {
+		var n int
+		if err := pool.QueryRow(context.Background(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	// A statement that has not begun cannot be cancelled.
+	waitFor(t, func() bool { return waiting() == 1 })
 	cancel()
 	<-gone
-	waitFor(t, func() bool {
-		var n int
-		err := pool.QueryRow(context.Background(), "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'").Scan(&n)
-		return err == nil && n == 0 && len(s.turns.running) == 0
-	})
+	waitFor(t, func() bool { return waiting() == 0 && len(s.turns.running) == 0 })
 }
 
 // Beyond the builds and the queue a caller is told so at once.
