@@ -31,6 +31,8 @@ type Archives struct {
 	log    *slog.Logger
 	source *Source // that draws what changed
 
+	cutting chan struct{} // holds one while tiles are cut
+
 	mu       sync.Mutex
 	contents map[string]*shelved // by content
 }
@@ -89,7 +91,7 @@ func OpenArchives(pool *pgxpool.Pool, dir string, log *slog.Logger) (*Archives, 
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the folder of tiles: %w", err)
 	}
-	return &Archives{pool: pool, dir: dir, log: log, source: NewSource(pool, Config{}), contents: make(map[string]*shelved)}, nil
+	return &Archives{pool: pool, dir: dir, log: log, source: NewSource(pool, Config{}), cutting: make(chan struct{}, 1), contents: make(map[string]*shelved)}, nil
 }
 
 const archiveSuffix = ".pmtiles"
@@ -269,8 +271,15 @@ func openArchive(path string, base int64) (_ *archive, err error) {
 
 // Build cuts the tiles of a release into an archive. revision is the one that the
 // archive shows, 0 for a content that is not released yet. The archive is there
-// whole, or not at all.
+// whole, or not at all. A process cuts one content at a time, for which it takes about
+// 1 kB of memory a row, and all its processors.
 func (s *Archives) Build(ctx context.Context, d *catalog.Dataset, r *catalog.Release, revision int64) (err error) {
+	select {
+	case s.cutting <- struct{}{}:
+		defer func() { <-s.cutting }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 	metadata, err := json.Marshal(map[string]any{
 		"name": d.TitleZH, "attribution": d.Attribution, "minzoom": 0, "maxzoom": ArchiveZoom,
 		"vector_layers": []any{map[string]any{"id": d.ID, "fields": map[string]string{}, "minzoom": 0, "maxzoom": ArchiveZoom}},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -137,6 +138,20 @@ func TestDevExplains(t *testing.T) {
 	case <-ready.ready:
 	case code := <-ended:
 		t.Fatalf("dev ended with %d: %s", code, &errs)
+	}
+	_, address, _ := strings.Cut(ready.said.String(), "ready: ")
+	for major := range 2 {
+		var protocols http.Protocols
+		protocols.SetHTTP1(major == 0)
+		protocols.SetUnencryptedHTTP2(major == 1)
+		client := &http.Client{Transport: &http.Transport{Protocols: &protocols}}
+		answer, err := client.Get(strings.TrimSpace(strings.SplitN(address, "\n", 2)[0]) + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer.Body.Close(); answer.ProtoMajor != major+1 || answer.StatusCode != http.StatusOK {
+			t.Errorf("HTTP/%d answers %s in %s", major+1, answer.Status, answer.Proto)
+		}
 	}
 	p.expect(2, []string{"folder"}, "dev", "--data", dir, "--listen", "127.0.0.1:0")
 	p.expect(0, []string{"标识"}, "--data", dir, "org", "list") // beside the running server

@@ -165,8 +165,14 @@ func serve(ctx context.Context, s *settings, flags serveFlags, url string, liste
 		Portal:   web.Handler(),
 		Index:    web.Index(),
 	})
+	// A map asks for many tiles at once: over one connection, behind a proxy that
+	// speaks HTTP/2 without TLS.
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
 	server := &http.Server{
 		Handler:           handler,
+		Protocols:         &protocols,
 		ReadHeaderTimeout: api.ReadHeaderTimeout,
 		ReadTimeout:       api.ReadTimeout,
 		WriteTimeout:      api.WriteTimeout,

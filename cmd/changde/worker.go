@@ -55,6 +55,7 @@ func (s *settings) work(ctx context.Context, url, store string, workers int, log
 	if archives, err := s.archives(pool, log); err != nil {
 		return err
 	} else if archives != nil {
+		config.Tiles = archives // one, so that one content is cut at a time
 		group.Go(func() error { return archives.Tend(ctx) })
 	}
 	group.Go(func() error {
