@@ -101,8 +101,8 @@ func (s *Archives) patched(ctx context.Context, d *catalog.Dataset, r *catalog.R
 	return out, len(out.Gzip) <= s.source.config.MaxBytes, nil
 }
 
-// unseen reports whether rows are where they were at the revision base and what
-// they were, as far as columns tell.
+// unseen reports whether rows are where they were at the revision base, within a
+// millimetre, and what they were, as far as columns tell.
 func (s *Archives) unseen(ctx context.Context, r *catalog.Release, base int64, columns []catalog.Column, fids []int64) (same bool, err error) {
 	if len(fids) == 0 {
 		return true, nil
@@ -117,10 +117,10 @@ func (s *Archives) unseen(ctx context.Context, r *catalog.Release, base int64, c
 		for _, c := range columns {
 			q.Raw(", ").Ident(c.Name)
 		}
-		return r.From(q).Raw(")")
+		return r.From(q).Raw(" AND fid = ANY(").Arg(fids).Raw("::bigint[]))")
 	}
 	q := new(postgis.SQL).Raw("SELECT NOT EXISTS (SELECT FROM unnest(").Arg(fids).Raw("::bigint[]) f LEFT JOIN ").Add(side(&then)).Raw(" b ON b.fid = f LEFT JOIN ").
-		Add(side(r)).Raw(" n ON n.fid = f WHERE b.geom IS DISTINCT FROM n.geom")
+		Add(side(r)).Raw(" n ON n.fid = f WHERE (b.geom IS DISTINCT FROM n.geom AND coalesce(ST_HausdorffDistance(b.geom, n.geom) > 1e-8, true))")
 	for _, c := range columns {
 		q.Raw(" OR b.").Ident(c.Name).Raw(" IS DISTINCT FROM n.").Ident(c.Name)
 	}
