@@ -60,6 +60,17 @@ func newFindings(max int) *findings {
 	}
 }
 
+// gravest is the action under which a row counts of which all this was found.
+func gravest(row []finding.Finding) finding.Action {
+	most := finding.Noted
+	for _, f := range row {
+		if f.Action == finding.Refused || f.Action == finding.Repaired && most == finding.Noted {
+			most = f.Action
+		}
+	}
+	return most
+}
+
 // add takes all that was found of one row at once. The row counts once, under
 // the gravest action.
 func (f *findings) add(row ...finding.Finding) {
@@ -68,12 +79,8 @@ func (f *findings) add(row ...finding.Finding) {
 	}
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	gravest := finding.Noted
 	for _, found := range row {
 		found = graded(found)
-		if found.Action == finding.Refused || found.Action == finding.Repaired && gravest == finding.Noted {
-			gravest = found.Action
-		}
 		f.codes[found.Code]++
 		f.grades[found.Severity]++
 		f.rules[found.Rule]++
@@ -82,7 +89,7 @@ func (f *findings) add(row ...finding.Finding) {
 		}
 		f.kept = append(f.kept, found)
 	}
-	f.counts[gravest]++
+	f.counts[gravest(row)]++
 }
 
 // withdraw takes back what one add was given.
@@ -92,12 +99,8 @@ func (f *findings) withdraw(row ...finding.Finding) {
 	}
 	f.mutex.Lock()
 	defer f.mutex.Unlock()
-	gravest := finding.Noted
 	for _, found := range row {
 		found = graded(found)
-		if found.Action == finding.Refused || found.Action == finding.Repaired && gravest == finding.Noted {
-			gravest = found.Action
-		}
 		f.grades[found.Severity]--
 		f.rules[found.Rule]--
 		if f.codes[found.Code]--; f.codes[found.Code] == 0 {
@@ -107,7 +110,7 @@ func (f *findings) withdraw(row ...finding.Finding) {
 			f.kept = slices.Delete(f.kept, n, n+1)
 		}
 	}
-	f.counts[gravest]--
+	f.counts[gravest(row)]--
 }
 
 func (f *findings) count(a finding.Action) int64 {

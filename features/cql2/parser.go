@@ -253,14 +253,19 @@ func (p *parser) operator() (Op, bool) {
 	return 0, false
 }
 
-func (p *parser) comparison(at At, left Node, op Op) (Node, error) {
+// after passes the operator that stands after a scalar.
+func (p *parser) after(left Node) error {
 	if err := p.scalar(left); err != nil {
-		return nil, err
+		return err
 	}
 	if _, err := p.node(); err != nil {
-		return nil, err
+		return err
 	}
-	if err := p.next(); err != nil {
+	return p.next()
+}
+
+func (p *parser) comparison(at At, left Node, op Op) (Node, error) {
+	if err := p.after(left); err != nil {
 		return nil, err
 	}
 	right, err := p.value()
@@ -311,13 +316,7 @@ func (p *parser) null(at At, left Node, err error) (Node, error) {
 }
 
 func (p *parser) between(at At, left Node) (Node, error) {
-	if err := p.scalar(left); err != nil {
-		return nil, err
-	}
-	if _, err := p.node(); err != nil {
-		return nil, err
-	}
-	if err := p.next(); err != nil {
+	if err := p.after(left); err != nil {
 		return nil, err
 	}
 	low, err := p.value()
@@ -335,13 +334,7 @@ func (p *parser) between(at At, left Node) (Node, error) {
 }
 
 func (p *parser) in(at At, left Node) (Node, error) {
-	if err := p.scalar(left); err != nil {
-		return nil, err
-	}
-	if _, err := p.node(); err != nil {
-		return nil, err
-	}
-	if err := p.next(); err != nil {
+	if err := p.after(left); err != nil {
 		return nil, err
 	}
 	if err := p.must("("); err != nil {
