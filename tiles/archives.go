@@ -236,7 +236,7 @@ func (s *Archives) first(ctx context.Context, dataset, relation string) (n int64
 }
 
 func openArchive(path string, base int64) (_ *archive, err error) {
-	f, err := os.Open(path)
+	tiles, f, err := pmtiles.OpenFile(path)
 	if err != nil {
 		return nil, err
 	}
@@ -245,14 +245,6 @@ func openArchive(path string, base int64) (_ *archive, err error) {
 			err = errors.Join(err, f.Close())
 		}
 	}()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	tiles, err := pmtiles.Open(f, info.Size())
-	if err != nil {
-		return nil, err
-	}
 	b, err := tiles.Metadata()
 	if err != nil {
 		return nil, err

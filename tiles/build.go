@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/klauspost/compress/gzip"
 
 	"changde/catalog"
@@ -136,11 +135,7 @@ func (b *builder) read(ctx context.Context, s *Source, sel *selection) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	q := sel.rowsSQL()
-	formats := pgx.QueryResultFormats{1, 1, 1}
-	for _, a := range b.attrs {
-		formats = append(formats, a.format)
-	}
-	rows, err := s.pool.Query(ctx, q.String(), append([]any{sel.mode(), formats}, q.Args()...)...)
+	rows, err := s.pool.Query(ctx, q.String(), append([]any{sel.mode(), formatsOf(b.attrs, 3)}, q.Args()...)...)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (w *cutWorker) cells(l *layer, small *cover, columns []catalog.Column, attr
 		return 0, 0
 	}
 	small.settle()
-	class := classAt(w.dataset, columns)
+	class := slices.IndexFunc(columns, func(c catalog.Column) bool { return c.Name == w.dataset.Class })
 	values := w.classes.all()
 	// Classes are numbered as they are met; what is drawn must not depend on it.
 	small, values = small.ranked(values)

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"changde/catalog"
 	types "changde/ingest/layer"
 )
@@ -145,6 +147,19 @@ func attributes(columns []catalog.Column) []attribute {
 		if c.Type == types.Decimal || c.Type == types.Text {
 			out[i].format = 0
 		}
+	}
+	return out
+}
+
+// formatsOf are the formats of a statement that begins with some fixed columns, in
+// binary, and goes on with the attributes.
+func formatsOf(attrs []attribute, fixed int) pgx.QueryResultFormats {
+	out := make(pgx.QueryResultFormats, 0, fixed+len(attrs))
+	for range fixed {
+		out = append(out, pgx.BinaryFormatCode)
+	}
+	for _, a := range attrs {
+		out = append(out, a.format)
 	}
 	return out
 }

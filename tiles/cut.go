@@ -2,7 +2,6 @@ package tiles
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"runtime"
@@ -10,7 +9,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/paulmach/orb"
 	"golang.org/x/sync/errgroup"
@@ -84,11 +82,9 @@ func (t *cutter) all(ctx context.Context) (tiles int64, err error) {
 
 // cutter is the state of Cut.
 type cutter struct {
-	pool    *pgxpool.Pool
 	dataset *catalog.Dataset
 	release *catalog.Release
-	config  Config
-	source  *Source // for its compressor
+	source  *Source // whose rows, bounds and compressor they are
 	sink    Sink
 	set     MatrixSet
 	base    int // the zoom of blocks
@@ -113,15 +109,19 @@ func newCut(pool *pgxpool.Pool, d *catalog.Dataset, r *catalog.Release, maxZoom 
 	if maxZoom < 0 || maxZoom > MaxZoom {
 		return nil, fmt.Errorf("zoom %d is not within 0 to %d", maxZoom, MaxZoom)
 	}
-	source := NewSource(pool, c)
-	t := &cutter{
-		pool: pool, dataset: d, release: r, config: source.config, source: source, sink: sink, set: set, maxZoom: maxZoom,
-		dim: dimensionOf(r), covers: make(map[[2]int]*cover), classes: classes{index: make(map[string]int32)},
-	}
-	t.columns = TileColumns(d, r, DetailZoom)
-	t.classAt = classAt(d, t.columns)
+	t := newCutter(NewSource(pool, c), d, r, set, TileColumns(d, r, DetailZoom))
+	t.sink, t.maxZoom, t.covers = sink, maxZoom, make(map[[2]int]*cover)
 	t.base = t.baseZoom()
 	return t, nil
+}
+
+// newCutter makes what draws tiles of rows with some columns.
+func newCutter(source *Source, d *catalog.Dataset, r *catalog.Release, set MatrixSet, columns []catalog.Column) *cutter {
+	return &cutter{
+		dataset: d, release: r, source: source, set: set, dim: dimensionOf(r), columns: columns,
+		classAt: slices.IndexFunc(columns, func(c catalog.Column) bool { return c.Name == d.Class }),
+		classes: classes{index: make(map[string]int32)},
+	}
 }
 
 // blockRows is about how many rows a block has.
@@ -168,18 +168,6 @@ func (t *cutter) blocks() []Address {
 	}
 	return out
 }
-
-// row is a feature in memory.
-type row struct {
-	fid    int64
-	figure figure // in units of the tile of zoom 0
-	size   float64
-	class  int32
-	values [][]byte // nil for NULL
-}
-
-// pixels is the width or height of the row at a zoom, the larger, in pixels.
-func (r *row) pixels(z int) float64 { return math.Ldexp(r.size*pixelsOfTile, z) }
 
 // classes numbers the values of the class column.
 type classes struct {
@@ -270,11 +258,10 @@ const margin = float64(Buffer) / Extent
 
 // scatter sorts the rows of a tile into the four below it.
 func scatter(rows []*row, a Address, below map[[2]int][]*row) {
-	n := math.Ldexp(1, a.Z+1)
 	for _, r := range rows {
-		b := r.figure.bound
-		for row := max(int(math.Floor(b.Min[1]*n-margin)), 2*a.Row); row <= min(int(math.Floor(b.Max[1]*n+margin)), 2*a.Row+1); row++ {
-			for col := max(int(math.Floor(b.Min[0]*n-margin)), 2*a.Col); col <= min(int(math.Floor(b.Max[0]*n+margin)), 2*a.Col+1); col++ {
+		low, high := reach(r.figure.bound, a.Z+1, margin)
+		for row := max(low[1], 2*a.Row); row <= min(high[1], 2*a.Row+1); row++ {
+			for col := max(low[0], 2*a.Col); col <= min(high[0], 2*a.Col+1); col++ {
 				k := [2]int{col, row}
 				below[k] = append(below[k], r)
 			}
@@ -287,92 +274,37 @@ func (w *cutWorker) keep(c *cover, a Address) {
 	c.settle()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	k := [2]int{a.Col / 2, a.Row / 2}
-	above := w.covers[k]
-	if above == nil {
-		above = newCover(coverSide)
-		w.covers[k] = above
+	raise(w.covers, c, [2]int{a.Col, a.Row})
+}
+
+// raise adds the cover of a tile, named by column and row, to that of the tile above.
+func raise(above map[[2]int]*cover, c *cover, at [2]int) {
+	up := [2]int{at[0] / 2, at[1] / 2}
+	if above[up] == nil {
+		above[up] = newCover(coverSide)
 	}
-	above.above(c, a.Col%2, a.Row%2)
+	above[up].above(c, at[0]%2, at[1]%2)
 }
 
 // read reads the rows of a block, and hands on those that are drawn above it.
 func (w *cutWorker) read(ctx context.Context, block Address) error {
 	sel := &selection{release: w.release, columns: w.columns, box: w.area.of(block.Degrees(Buffer))}
-	q := sel.allSQL(0)
-	attrs := attributes(w.columns)
-	formats := pgx.QueryResultFormats{1, 1}
-	for _, a := range attrs {
-		formats = append(formats, a.format)
-	}
-	rows, err := w.pool.Query(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe, formats}, q.Args()...)...)
-	if err != nil {
+	var err error
+	if w.rows, _, err = w.load(ctx, sel, sel.allSQL(0), w.rows[:0], 0); err != nil {
 		return err
 	}
-	defer rows.Close()
-	w.rows = w.rows[:0]
 	var large []*row
 	n := math.Ldexp(1, block.Z)
-	for rows.Next() {
-		r := w.row(rows.RawValues())
-		if r == nil {
-			continue
-		}
-		w.rows = append(w.rows, r)
+	for _, r := range w.rows {
 		b := r.figure.bound
 		if w.base > 0 && w.outlives(r) && int(max(b.Min[0]*n, 0)) == block.Col && int(max(b.Min[1]*n, 0)) == block.Row {
 			large = append(large, r.clone())
 		}
 	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	sortRows(w.rows)
 	w.mu.Lock()
 	w.large = append(w.large, large...)
 	w.mu.Unlock()
 	return nil
-}
-
-// row makes a row of fid, geom and the values of the columns; nil for one that
-// cannot be drawn.
-func (w *cutWorker) row(raw [][]byte) *row {
-	f := &w.figure
-	if raw[1] == nil || !f.read(raw[1]) || !w.area.trim(f) {
-		return nil
-	}
-	r := &w.headers.clone([]row{{}})[0]
-	r.fid = int64(binary.BigEndian.Uint64(raw[0]))
-	r.figure = figure{at: w.points.clone(f.at), parts: w.parts.clone(f.parts), bound: f.bound}
-	b := r.figure.bound
-	r.size = max(b.Max[0]-b.Min[0], b.Max[1]-b.Min[1])
-	r.values = w.values.clone(raw[2:])
-	for i, v := range r.values {
-		if v != nil {
-			r.values[i] = w.bytes.clone(v)
-		}
-	}
-	if w.dim == 2 {
-		var class []byte
-		if w.classAt >= 0 {
-			class = r.values[w.classAt]
-		}
-		r.class = w.classes.of(class)
-	}
-	return r
-}
-
-// sortRows puts rows in the order of their fids, in which they are drawn.
-func sortRows(rows []*row) { slices.SortFunc(rows, byFID) }
-
-func byFID(a, b *row) int {
-	switch {
-	case a.fid < b.fid:
-		return -1
-	case a.fid > b.fid:
-		return 1
-	}
-	return 0
 }
 
 // outlives reports whether a row is drawn above the blocks, or goes into cells only
@@ -390,7 +322,7 @@ func (t *cutter) outlives(r *row) bool {
 // overview makes the tiles above the blocks from the rows that are large there and
 // from the covers of the blocks.
 func (t *cutter) overview(ctx context.Context) error {
-	sortRows(t.large)
+	slices.SortFunc(t.large, byFID)
 	w := t.worker()
 	for z := t.base - 1; z >= 0; z-- {
 		if err := ctx.Err(); err != nil {
@@ -400,12 +332,10 @@ func (t *cutter) overview(ctx context.Context) error {
 		for k := range t.covers {
 			places[k] = nil
 		}
-		n := math.Ldexp(1, z)
-		last := int(n) - 1
 		for _, r := range t.large {
-			b := r.figure.bound
-			for row := max(int(math.Floor(b.Min[1]*n-margin)), 0); row <= min(int(math.Floor(b.Max[1]*n+margin)), last); row++ {
-				for col := max(int(math.Floor(b.Min[0]*n-margin)), 0); col <= min(int(math.Floor(b.Max[0]*n+margin)), last); col++ {
+			low, high := reach(r.figure.bound, z, margin)
+			for row := low[1]; row <= high[1]; row++ {
+				for col := low[0]; col <= high[0]; col++ {
 					k := [2]int{col, row}
 					places[k] = append(places[k], r)
 				}
@@ -425,11 +355,7 @@ func (t *cutter) overview(ctx context.Context) error {
 				continue
 			}
 			small.settle()
-			up := [2]int{k[0] / 2, k[1] / 2}
-			if above[up] == nil {
-				above[up] = newCover(coverSide)
-			}
-			above[up].above(small, k[0]%2, k[1]%2)
+			raise(above, small, k)
 		}
 		t.covers = above
 		// What went into cells at this zoom is in their covers from here on.
@@ -438,119 +364,4 @@ func (t *cutter) overview(ctx context.Context) error {
 		})
 	}
 	return nil
-}
-
-// tile makes one tile of rows. Polygons below a size in pixels go into the cover,
-// where there is one, which may hold others already.
-func (w *cutWorker) tile(a Address, rows []*row, small *cover, pixels float64) error {
-	t := w.best(a, rows, small, pixels)
-	if t.Features == 0 {
-		return nil
-	}
-	w.made.Add(1)
-	return w.sink.Add(a, t)
-}
-
-// best draws a tile with as much detail as it has room for.
-func (w *cutWorker) best(a Address, rows []*row, small *cover, pixels float64) *Tile {
-	t, whole := w.draw(a, rows, small, pixels)
-	// Detail falls until the tile is small enough: larger cells, and more in them.
-	for side := coverSide / 2; small != nil && !whole && side >= 8*window; side /= 2 {
-		pixels *= 2
-		coarse := newCover(side)
-		small.settle()
-		coarse.from(small)
-		t, whole = w.draw(a, slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return r.pixels(a.Z) < drawnPixels }), coarse, pixels)
-	}
-	return t
-}
-
-// centred reports whether the middle of a row lies in a tile.
-func centred(r *row, a Address) bool {
-	b, n := r.figure.bound, math.Ldexp(1, a.Z)
-	return int(math.Floor((b.Min[0]+b.Max[0])/2*n)) == a.Col && int(math.Floor((b.Min[1]+b.Max[1])/2*n)) == a.Row
-}
-
-// draw makes a tile as it comes, and tells whether all of it is within the bounds;
-// what is not is left out.
-func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (t *Tile, whole bool) {
-	scale := math.Ldexp(Extent, a.Z)
-	origin := orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}
-	columns := w.chosen
-	if columns == nil {
-		columns = TileColumns(w.dataset, w.release, a.zoom())
-	}
-	keys := make([]int, len(columns)) // of columns in the rows' values
-	for i, c := range columns {
-		keys[i] = slices.IndexFunc(w.columns, func(o catalog.Column) bool { return o.Name == c.Name })
-	}
-	attrs := attributes(columns)
-	s := w.shaper
-	s.snap, s.tolerance = snapAt(a.zoom()), 1
-	if a.zoom() >= MaxTileZoom {
-		s.tolerance = 0
-	}
-	var drawn []*row
-	for _, r := range rows {
-		if small != nil && r.pixels(a.Z) < pixels {
-			small.add(&r.figure, scale, origin, r.class)
-			continue
-		}
-		drawn = append(drawn, r)
-	}
-	l := newLayer(w.dataset.ID, append(names(columns), generalizedKey(columns)))
-	merged, omitted := w.cells(l, small, columns, attrs)
-	if len(drawn) > w.config.MaxFeatures || w.dim < 2 && len(drawn) > comfortable {
-		// The bound may bite: the largest come first.
-		slices.SortStableFunc(drawn, func(a, b *row) int {
-			switch {
-			case a.size > b.size:
-				return -1
-			case a.size < b.size:
-				return 1
-			}
-			return 0
-		})
-	}
-	var stands []int64
-	if w.dim == 0 && a.zoom() < DetailZoom && len(drawn) > thinFrom {
-		drawn, stands = thin(drawn, scale, origin)
-		for _, n := range stands {
-			merged += n - 1
-		}
-	}
-	full := false
-	for n, r := range drawn {
-		if n >= w.config.MaxFeatures || l.size() > rawFactor*w.config.MaxBytes {
-			omitted += int64(len(drawn) - n)
-			full = true
-			break
-		}
-		s.draw(&r.figure, scale, origin)
-		if w.dim != 0 && w.dim != 2 && r.pixels(a.Z) < 1 {
-			for _, kind := range []int{lines, polygons} {
-				s.collapsed = s.collapsed || len(s.out[kind].b) > 0
-				s.out[kind].b = s.out[kind].b[:0]
-			}
-		}
-		if s.empty() {
-			// Where the row lies in the tile by less than a unit it is its neighbour's.
-			if s.collapsed && centred(r, a) {
-				omitted++
-			}
-			continue
-		}
-		for i, at := range keys {
-			attrs[i].tag(l, i, r.values[at])
-		}
-		if stands != nil && stands[n] > 1 {
-			l.tagInt(len(columns), stands[n])
-		}
-		l.add(r.fid, &s.out)
-	}
-	t = w.source.pack(l)
-	whole = !full && int64(len(l.marks)) == t.Features
-	t.Omitted = omitted + int64(len(l.marks)) - t.Features
-	t.Generalized = merged
-	return t, whole
 }

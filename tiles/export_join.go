@@ -25,17 +25,9 @@ type spilled struct {
 }
 
 func openSpilled(ctx context.Context, path string) (*spilled, error) {
-	f, err := os.Open(path)
+	a, f, err := pmtiles.OpenFile(path)
 	if err != nil {
 		return nil, err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	a, err := pmtiles.Open(f, info.Size())
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
 	}
 	s := &spilled{file: f}
 	s.next, s.stop = iter.Pull2(func(yield func(uint64, []byte) bool) {

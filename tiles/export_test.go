@@ -54,19 +54,11 @@ func partsOf(datasets ...*catalog.Dataset) []Part {
 // packed are the tiles of a PMTiles pack without compression, and its metadata.
 func packed(t testing.TB, path string) (tiles map[Address][]byte, h pmtiles.Header, metadata packMetadata) {
 	t.Helper()
-	f, err := os.Open(path)
+	a, f, err := pmtiles.OpenFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := pmtiles.Open(f, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
 	b, err := a.Metadata()
 	if err != nil {
 		t.Fatal(err)

@@ -2,11 +2,6 @@ package tiles
 
 import (
 	"context"
-	"fmt"
-
-	"github.com/jackc/pgx/v5"
-
-	"changde/catalog"
 )
 
 // gather makes a tile of polygons below DetailZoom as Cut does, of all its rows. ok
@@ -22,47 +17,12 @@ func (s *Source) gather(ctx context.Context, p Part, a Address, sel *selection) 
 		return nil, false, nil
 	}
 	set, _ := Set(a.Set)
-	c := &cutter{
-		dataset: p.Dataset, release: r, config: s.config, source: s, set: set, maxZoom: a.Z, dim: sel.dim,
-		columns: sel.columns, chosen: sel.columns, classAt: classAt(p.Dataset, sel.columns), classes: classes{index: make(map[string]int32)},
-	}
-	q := sel.allSQL(int64(most) + 1)
-	attrs := attributes(sel.columns)
-	formats := pgx.QueryResultFormats{1, 1}
-	for _, a := range attrs {
-		formats = append(formats, a.format)
-	}
-	// Rows that are not wanted any more are not read to their end.
-	reading, cancel := context.WithCancel(ctx)
-	defer cancel()
-	rows, err := s.pool.Query(reading, q.String(), append([]any{sel.mode(), formats}, q.Args()...)...)
-	if err != nil {
-		return nil, false, fmt.Errorf("read rows of %s: %w", p.Dataset.ID, err)
-	}
-	defer rows.Close()
+	c := newCutter(s, p.Dataset, r, set, sel.columns)
+	c.chosen = sel.columns
 	w := c.worker()
-	for rows.Next() {
-		if len(w.rows) == most {
-			cancel()
-			return nil, false, nil
-		}
-		if r := w.row(rows.RawValues()); r != nil {
-			w.rows = append(w.rows, r)
-		}
+	rows, whole, err := w.load(ctx, sel, sel.allSQL(int64(most)+1), nil, most)
+	if !whole || err != nil {
+		return nil, false, err
 	}
-	if err := rows.Err(); err != nil {
-		return nil, false, fmt.Errorf("read rows of %s: %w", p.Dataset.ID, err)
-	}
-	sortRows(w.rows)
-	return w.best(a, w.rows, newCover(coverSide), drawnPixels), true, nil
-}
-
-// classAt is where the class column stands, -1 where it does not.
-func classAt(d *catalog.Dataset, columns []catalog.Column) int {
-	for i, c := range columns {
-		if c.Name == d.Class {
-			return i
-		}
-	}
-	return -1
+	return w.best(a, rows, newCover(coverSide), drawnPixels), true, nil
 }

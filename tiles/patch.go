@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/paulmach/orb"
@@ -69,17 +71,13 @@ func (s *Archives) patched(ctx context.Context, d *catalog.Dataset, r *catalog.R
 			return nil, false, nil
 		}
 	}
-	c := &cutter{
-		dataset: d, release: r, config: s.source.config, source: s.source, dim: dim, columns: columns,
-		classAt: classAt(d, columns), classes: classes{index: make(map[string]int32)},
-	}
-	c.set, _ = Set(a.Set)
-	rows, err := c.versions(ctx, a, fids)
+	set, _ := Set(a.Set)
+	w := newCutter(s.source, d, r, set, columns).worker()
+	rows, err := w.versions(ctx, a, fids)
 	if err != nil {
 		return nil, false, err
 	}
 	attrs := attributes(columns)
-	w := c.worker()
 	w.shaper.snap = snapAt(a.zoom())
 	origin := orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}
 	for _, row := range rows {
@@ -132,34 +130,11 @@ func (s *Archives) unseen(ctx context.Context, r *catalog.Release, base int64, c
 }
 
 // versions reads rows of a release by their fids, those that meet the tile.
-func (t *cutter) versions(ctx context.Context, a Address, fids map[int64]bool) ([]*row, error) {
-	list := make([]int64, 0, len(fids))
-	for fid := range fids {
-		list = append(list, fid)
-	}
-	sel := &selection{release: t.release, columns: t.columns, box: a.Degrees(Buffer)}
-	q := sel.allSQL(0).Raw(" AND fid = ANY(").Arg(list).Raw("::bigint[])")
-	formats := pgx.QueryResultFormats{1, 1}
-	for _, a := range attributes(t.columns) {
-		formats = append(formats, a.format)
-	}
-	found, err := t.source.pool.Query(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe, formats}, q.Args()...)...)
-	if err != nil {
-		return nil, fmt.Errorf("read changed rows of %s: %w", t.dataset.ID, err)
-	}
-	defer found.Close()
-	w := t.worker()
-	var rows []*row
-	for found.Next() {
-		if r := w.row(found.RawValues()); r != nil {
-			rows = append(rows, r)
-		}
-	}
-	if err := found.Err(); err != nil {
-		return nil, fmt.Errorf("read changed rows of %s: %w", t.dataset.ID, err)
-	}
-	sortRows(rows)
-	return rows, nil
+func (w *cutWorker) versions(ctx context.Context, a Address, fids map[int64]bool) ([]*row, error) {
+	list := slices.Collect(maps.Keys(fids))
+	sel := &selection{release: w.release, columns: w.columns, box: a.Degrees(Buffer)}
+	rows, _, err := w.load(ctx, sel, sel.allSQL(0).Raw(" AND fid = ANY(").Arg(list).Raw("::bigint[])"), nil, 0)
+	return rows, err
 }
 
 // parseLayer reads a tile of one layer of ours into a layer in the making, without

@@ -1,10 +1,5 @@
 package tiles
 
-import (
-	"bytes"
-	"slices"
-)
-
 // slab gives out pieces of larger pieces of memory, which are cheaper to get and to
 // collect than one for each row.
 type slab[T any] struct{ free []T }
@@ -21,15 +16,4 @@ func (s *slab[T]) clone(items []T) []T {
 	s.free = s.free[len(items):]
 	copy(out, items)
 	return out
-}
-
-// clone gives the row memory of its own, so that it may outlive its block.
-func (r *row) clone() *row {
-	out := *r
-	out.figure.at, out.figure.parts = slices.Clone(r.figure.at), slices.Clone(r.figure.parts)
-	out.values = make([][]byte, len(r.values))
-	for i, v := range r.values {
-		out.values[i] = bytes.Clone(v)
-	}
-	return &out
 }

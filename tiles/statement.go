@@ -33,13 +33,7 @@ func (s *selection) mode() pgx.QueryExecMode {
 // their order; otherwise the index on span gives it wherever the limit or the
 // least span, rather than the box, is what keeps rows out.
 func (s *selection) rowsSQL() *postgis.SQL {
-	q := new(postgis.SQL).Raw("SELECT fid, span, geom")
-	for _, c := range s.columns {
-		q.Raw(", ")
-		catalog.SelectColumn(q, c)
-	}
-	s.release.From(q).Raw(" AND ")
-	s.inBox(q)
+	q := s.body(new(postgis.SQL).Raw("SELECT fid, span, geom"))
 	if s.least > 0 {
 		q.Raw(" AND ")
 		if s.dim < 0 {
@@ -56,16 +50,21 @@ func (s *selection) rowsSQL() *postgis.SQL {
 	return q.Raw("fid LIMIT ").Arg(int64(s.limit))
 }
 
-// allSQL selects fid, geom and the columns of the rows in the box in no order, all
-// of them when limit is 0.
-func (s *selection) allSQL(limit int64) *postgis.SQL {
-	q := new(postgis.SQL).Raw("SELECT fid, geom")
+// body goes on with the columns, of the rows in the box.
+func (s *selection) body(q *postgis.SQL) *postgis.SQL {
 	for _, c := range s.columns {
 		q.Raw(", ")
 		catalog.SelectColumn(q, c)
 	}
 	s.release.From(q).Raw(" AND ")
 	s.inBox(q)
+	return q
+}
+
+// allSQL selects fid, geom and the columns of the rows in the box in no order, all
+// of them when limit is 0.
+func (s *selection) allSQL(limit int64) *postgis.SQL {
+	q := s.body(new(postgis.SQL).Raw("SELECT fid, geom"))
 	if limit > 0 {
 		q.Raw(" LIMIT ").Arg(limit)
 	}

@@ -108,6 +108,9 @@ func (s *Archives) behind(ctx context.Context, d *catalog.Dataset) (bool, error)
 	}
 	want := stateOf(d, r, 0)
 	for _, a := range archives {
+		if a.base == r.Revision && a.state.serves(want) {
+			return false, nil
+		}
 		if a.base <= r.Revision && a.state.serves(want) {
 			var changed bool
 			q := new(postgis.SQL).Raw("SELECT EXISTS (SELECT FROM ").Ident(r.Relation[0], r.Relation[1]+catalog.ChangesSuffix).

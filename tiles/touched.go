@@ -3,11 +3,11 @@ package tiles
 import (
 	"context"
 	"fmt"
-	"math"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/paulmach/orb"
 
 	"changde/catalog"
 	"changde/postgis"
@@ -120,20 +120,15 @@ func (t *touched) add(box catalog.Bounds, n int) {
 	right, bottom := worldOf(&set, box[2], box[1])
 	c := &t.changes[n]
 	c.size = max(right-left, bottom-top)
-	reach := func(z int) (low, high place3) {
-		n := math.Ldexp(1, z)
-		last := int(n) - 1
-		at := func(v, m float64) int { return min(max(int(math.Floor(v*n+m)), 0), last) }
-		// A unit more, for rounding.
-		const m = float64(Buffer+1) / Extent
-		return place3{z, at(left, -m), at(top, -m)}, place3{z, at(right, m), at(bottom, m)}
-	}
+	bound := orb.Bound{Min: orb.Point{left, top}, Max: orb.Point{right, bottom}}
+	// A unit more, for rounding.
+	const margin = float64(Buffer+1) / Extent
 	for z := range ArchiveZoom + 1 {
-		low, high := reach(z)
-		if (high.col-low.col+1)*(high.row-low.row+1) > maxSpread {
-			low, high = reach(z - 1)
-			for col := low.col; col <= high.col; col++ {
-				for row := low.row; row <= high.row; row++ {
+		low, high := reach(bound, z, margin)
+		if (high[0]-low[0]+1)*(high[1]-low[1]+1) > maxSpread {
+			low, high = reach(bound, z-1, margin)
+			for col := low[0]; col <= high[0]; col++ {
+				for row := low[1]; row <= high[1]; row++ {
 					k := place3{z - 1, col, row}
 					if first, ok := t.whole[k]; !ok || c.rev < first {
 						t.whole[k] = c.rev
@@ -142,8 +137,8 @@ func (t *touched) add(box catalog.Bounds, n int) {
 			}
 			return
 		}
-		for col := low.col; col <= high.col; col++ {
-			for row := low.row; row <= high.row; row++ {
+		for col := low[0]; col <= high[0]; col++ {
+			for row := low[1]; row <= high[1]; row++ {
 				k := place3{z, col, row}
 				t.tiles[k] = append(t.tiles[k], int32(n))
 			}

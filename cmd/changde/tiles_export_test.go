@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,19 +17,11 @@ import (
 // many tiles it has.
 func packOf(t *testing.T, path string) (layers []string, releases map[string]int, tiles uint64) {
 	t.Helper()
-	f, err := os.Open(path)
+	a, f, err := pmtiles.OpenFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := pmtiles.Open(f, info.Size())
-	if err != nil {
-		t.Fatal(err)
-	}
 	b, err := a.Metadata()
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 )
 
 // maxDepth is the number of leaf directories below each other that are followed.
@@ -45,6 +46,24 @@ func Open(r io.ReaderAt, size int64) (*Archive, error) {
 	}
 	a.empty, err = a.holdsNothing()
 	return a, err
+}
+
+// OpenFile opens the archive in a file, which the caller closes when it needs the
+// archive no more.
+func OpenFile(path string) (*Archive, *os.File, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	a, err := Open(f, info.Size())
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return a, f, nil
 }
 
 // Header returns the header.
