@@ -235,12 +235,28 @@ func (p *page) text(selector string) string {
 	return eval[string](p, fmt.Sprintf(`document.querySelector(%q).innerText`, selector))
 }
 
+// click waits until the element rests in view with nothing above it, as a
+// person would before pressing it.
 func (p *page) click(selector string) {
 	p.t.Helper()
-	p.wait(fmt.Sprintf(`document.querySelector(%q)`, selector))
-	at := eval[struct{ X, Y float64 }](p, fmt.Sprintf(`(() => { const e = document.querySelector(%q); e.scrollIntoView({ block: 'nearest' }); const r = e.getBoundingClientRect(); return { x: r.left + r.width / 2, y: r.top + r.height / 2 } })()`, selector))
+	eval[bool](p, `delete window.__target`)
+	p.wait(fmt.Sprintf(restsInView, selector))
+	at := eval[struct{ X, Y float64 }](p, `window.__target`)
 	p.do(chromedp.MouseClickXY(at.X, at.Y))
 }
+
+// restsInView is true when the element's middle can be pressed and has not
+// moved since the poll before; it leaves the place in window.__target.
+const restsInView = `(() => {
+	const e = document.querySelector(%q);
+	if (!e) return false;
+	e.scrollIntoView({ block: 'nearest' });
+	const r = e.getBoundingClientRect();
+	const at = { x: r.left + r.width / 2, y: r.top + r.height / 2 };
+	const before = window.__target;
+	window.__target = at;
+	return before && before.x === at.x && before.y === at.y && e.contains(document.elementFromPoint(at.x, at.y));
+})()`
 
 // shot keeps a screenshot among the test's artifacts and returns it.
 func (p *page) shot(name string) []byte {

@@ -1,4 +1,5 @@
 import { useSignal, useSignalEffect } from '@preact/signals';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { get } from './api';
 import { boxAround, changes, mark, readChanges } from './deliveries';
 import { kindColors, kindSigns, kindText } from './deliverywords';
@@ -11,16 +12,22 @@ import * as state from './state';
 
 /** The features that a delivery changes; a row and its shape on the map are picked together. */
 export function ChangeList({ d }: { d: Delivery }) {
-  const picked = useSignal<ChangedFeature | null>(null);
+  const picked = useSignal<{ feature: ChangedFeature; from: 'list' | 'map' } | null>(null);
+  const table = useRef<HTMLDivElement>(null);
   const reading = useSignal(false);
 
   function choose(f: ChangedFeature, from: 'list' | 'map') {
-    picked.value = f;
+    picked.value = { feature: f, from };
     mark.value = f.geometry ? { type: 'Feature', properties: { ink: true }, geometry: f.geometry } : null;
     const box = boxAround([f.geometry]);
     if (from === 'list' && box) state.showOnMap(box);
-    setTimeout(() => document.querySelector(`[data-change="${f.id}"]`)?.scrollIntoView({ block: from === 'list' ? 'nearest' : 'center' }), 50);
   }
+
+  // Before the row is shown as picked: nothing moves under a pointer afterwards.
+  const pick = picked.value;
+  useLayoutEffect(() => {
+    if (pick) table.current?.querySelector('[aria-current=true]')?.scrollIntoView({ block: pick.from === 'list' ? 'nearest' : 'center' });
+  }, [pick]);
 
   useSignalEffect(() => {
     const id = state.pickedChange.value;
@@ -43,13 +50,13 @@ export function ChangeList({ d }: { d: Delivery }) {
     await readChanges(d.delivery, true);
     reading.value = false;
   };
-  const extra = picked.value && !l.features.some((f) => f.id === picked.value!.id) ? [picked.value] : [];
+  const extra = pick && !l.features.some((f) => f.id === pick.feature.id) ? [pick.feature] : [];
   return (
     <>
       <p class="muted small">
         {l.matched !== null && `${t('changesMatched', { n: count(l.matched), shown: count(l.features.length) })} · `}{t('changeListHelp')}
       </p>
-      <div class="scroll tall" tabIndex={0} role="region" aria-label={t('changeList')}>
+      <div ref={table} class="scroll tall" tabIndex={0} role="region" aria-label={t('changeList')}>
         <table class="figures plain changes">
           <thead>
             <tr>
@@ -60,7 +67,7 @@ export function ChangeList({ d }: { d: Delivery }) {
             </tr>
           </thead>
           <tbody>
-            {[...extra, ...l.features].map((f) => <Row key={f.id} f={f} d={d} current={picked.value?.id === f.id} choose={() => choose(f, 'list')} />)}
+            {[...extra, ...l.features].map((f) => <Row key={f.id} f={f} d={d} current={pick?.feature.id === f.id} choose={() => choose(f, 'list')} />)}
           </tbody>
         </table>
       </div>

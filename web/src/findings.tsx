@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { findingPages, mark, readFindings } from './deliveries';
 import { outcomeText, ruleText, severityText } from './deliverywords';
 import type { Delivery, Finding, Severity } from './deliverytypes';
@@ -16,6 +17,7 @@ export function Findings({ d }: { d: Delivery }) {
   const rule = useSignal('');
   const shown = useSignal(pageSize);
   const picked = useSignal<Finding | null>(null);
+  const table = useRef<HTMLDivElement>(null);
   const reading = useSignal(false);
   const files = new Set(d.findings.map((f) => f.file ?? ''));
   const rules = [...new Set(d.findings.map((f) => f.rule))].sort();
@@ -25,8 +27,10 @@ export function Findings({ d }: { d: Delivery }) {
     picked.value = f;
     mark.value = { type: 'Feature', properties: { ink: true }, geometry: { type: 'Point', coordinates: f.place! } };
     state.showOnMap([...f.place!, ...f.place!]);
-    setTimeout(() => document.querySelector('.finding-table [aria-current="true"]')?.scrollIntoView({ block: 'nearest' }), 50);
   };
+  useLayoutEffect(() => {
+    if (picked.value) table.current?.querySelector('[aria-current=true]')?.scrollIntoView({ block: 'nearest' });
+  }, [picked.value]);
   const more = async () => {
     reading.value = true;
     await readFindings(d.delivery).catch(state.notify);
@@ -53,7 +57,7 @@ export function Findings({ d }: { d: Delivery }) {
               </select>
             </label>
           </div>
-          <div class="scroll tall" tabIndex={0} role="region" aria-label={t('findings')}>
+          <div ref={table} class="scroll tall" tabIndex={0} role="region" aria-label={t('findings')}>
             <table class="figures plain finding-table">
               <thead>
                 <tr>
