@@ -118,27 +118,31 @@ const lookAgain = 2 * time.Second
 // Tile gives a tile from an archive. ok is false where none holds the tile as it is
 // at the release's revision.
 func (s *Archives) Tile(ctx context.Context, d *catalog.Dataset, r *catalog.Release, a Address) (t *Tile, ok bool, err error) {
-	if a.Set != "WebMercatorQuad" || !r.Versioned() || a.Z > ArchiveZoom {
+	if a.Set != "WebMercatorQuad" || !r.Versioned() || a.Z > overZoom {
 		return nil, false, nil
 	}
+	of := a.above(ArchiveZoom) // the tile of the archive that shows it
 	archives, err := s.of(ctx, d, r)
 	if err != nil {
 		return nil, false, err
 	}
 	want := stateOf(d, r, 0)
 	for _, c := range archives {
-		if c.base > r.Revision || a.Z > c.maxZoom || !c.state.serves(want) {
+		if c.base > r.Revision || of.Z > c.maxZoom || !c.state.serves(want) {
 			continue
 		}
-		hit, changes, all, err := c.touched.hit(ctx, s.pool, r, a)
+		hit, changes, all, err := c.touched.hit(ctx, s.pool, r, of)
 		if err != nil {
 			return nil, false, err
 		}
-		if hit && !all {
+		if hit && (!all || of != a) {
 			// An older archive has been touched by as much.
 			return nil, false, nil
 		}
-		t, ok, err := s.read(c, a)
+		t, ok, err := s.read(c, of)
+		if ok && err == nil && of != a {
+			return s.source.enlarged(t, of, a)
+		}
 		if !hit || !ok || err != nil {
 			return t, ok, err
 		}
@@ -186,6 +190,7 @@ func (s *Archives) of(ctx context.Context, d *catalog.Dataset, r *catalog.Releas
 		return nil, fmt.Errorf("look for archives of %s: %w", content, err)
 	}
 	archives := make([]*archive, 0, len(files))
+	var unknown error
 	for _, path := range files {
 		name := filepath.Base(path)
 		of, revision, ok := split(name)
@@ -199,7 +204,8 @@ func (s *Archives) of(ctx context.Context, d *catalog.Dataset, r *catalog.Releas
 		base := revision
 		if base == 0 {
 			if base, err = s.first(ctx, d.ID, r.Relation[0]+"."+content); err != nil {
-				return nil, err
+				unknown = err
+				continue
 			}
 		}
 		a, err := openArchive(path, base)
@@ -212,6 +218,9 @@ func (s *Archives) of(ctx context.Context, d *catalog.Dataset, r *catalog.Releas
 	slices.SortFunc(archives, func(a, b *archive) int { return int(b.base - a.base) })
 	// Files that are gone are closed when nobody reads them any more, by the collector.
 	c.archives, c.looked = archives, time.Now()
+	if len(archives) == 0 {
+		return nil, unknown
+	}
 	return archives, nil
 }
 

@@ -75,6 +75,13 @@ func (t *touched) hit(ctx context.Context, pool *pgxpool.Pool, r *catalog.Releas
 	return len(changes) > 0, changes, true, nil
 }
 
+// read brings what is known up to the release's revision.
+func (t *touched) read(ctx context.Context, pool *pgxpool.Pool, r *catalog.Release) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.follow(ctx, pool, r)
+}
+
 // follow reads the changes up to the release's revision: where each row was and
 // where it came to lie.
 func (t *touched) follow(ctx context.Context, pool *pgxpool.Pool, r *catalog.Release) error {

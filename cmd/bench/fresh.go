@@ -27,11 +27,22 @@ func (b *bench) archived(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("切片入档 cut into an archive：%s\n", show(d))
+	for _, zooms := range [][2]int{{0, tiles.ArchiveZoom}, {tiles.ArchiveZoom + 1, tiles.MaxTileZoom}, {tiles.MaxTileZoom + 1, tiles.MaxZoom}} {
+		if err := b.coldOf(ctx, archives, zooms); err != nil {
+			return err
+		}
+	}
+	return b.fresh(ctx, archives, log)
+}
+
+// coldOf reads tiles of some zooms anywhere in the parcels' extent, each for the first
+// time.
+func (b *bench) coldOf(ctx context.Context, archives *tiles.Archives, zooms [2]int) error {
 	e := b.dataset.Current.Extent
 	r := rand.New(rand.NewPCG(1, 1))
 	var cold []time.Duration
 	for range 2000 {
-		z := r.IntN(tiles.ArchiveZoom + 1)
+		z := zooms[0] + r.IntN(zooms[1]-zooms[0]+1)
 		a := around(e[0]+r.Float64()*(e[2]-e[0]), e[1]+r.Float64()*(e[3]-e[1]), z)[4]
 		// A source of its own has nothing cached.
 		source := tiles.NewSource(b.pool, tiles.Config{Archives: archives})
@@ -41,8 +52,8 @@ func (b *bench) archived(ctx context.Context) error {
 		}
 		cold = append(cold, d)
 	}
-	fmt.Printf("发布后的冷瓦片 cold tile after a release z0-%d：%s\n", tiles.ArchiveZoom, quantiles(cold))
-	return b.fresh(ctx, archives, log)
+	fmt.Printf("发布后的冷瓦片 cold tile after a release z%d-%d：%s\n", zooms[0], zooms[1], quantiles(cold))
+	return nil
 }
 
 // quantiles tells the median, the 95th percentile and the largest.

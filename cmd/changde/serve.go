@@ -151,6 +151,9 @@ func serve(ctx context.Context, s *settings, flags serveFlags, url string, liste
 	if err != nil {
 		return err
 	}
+	if archives != nil {
+		go archives.Follow(watching, known)
+	}
 	store := features.NewStore(pool, features.Config{MaxBytes: maxPage})
 	handler := api.New(api.Config{City: city, PublicURL: flags.PublicURL, Log: log}, api.Services{
 		Catalog:  known,
