@@ -70,7 +70,7 @@ type state struct {
 
 // cutterVersion changes when tiles are cut otherwise than before: archives of
 // another version are not served.
-const cutterVersion = 1
+const cutterVersion = 2
 
 func stateOf(d *catalog.Dataset, r *catalog.Release, revision int64) state {
 	return state{

@@ -28,7 +28,8 @@ type Tile struct {
 	// that there are more.
 	Omitted        int64
 	OmittedAtLeast bool
-	// Generalized is how many features are not drawn one by one but gathered by class.
+	// Generalized is how many features are not drawn one by one: polygons gathered by
+	// class, lines that are joined, points that another stands for.
 	Generalized int64
 }
 

@@ -1,10 +1,7 @@
 package tiles
 
 import (
-	"math"
 	"slices"
-
-	"github.com/paulmach/orb"
 
 	"changde/catalog"
 )
@@ -52,28 +49,4 @@ func (w *cutWorker) cells(l *layer, small *cover, columns []catalog.Column, attr
 		l.add(-1, &[kinds]commands{polygons: geometry})
 	}
 	return merged, lost
-}
-
-// thinFrom is how many points of a tile are drawn one by one, and thinCell how wide
-// the cells are that hold one each where there are more, in units of the tile.
-const (
-	thinFrom = 5000
-	thinCell = 32
-)
-
-// thin keeps the first point of each cell, and tells how many it stands for. Points
-// in the margin are counted by the neighbour too.
-func thin(rows []*row, scale float64, origin orb.Point) (kept []*row, stands []int64) {
-	first := make(map[[2]int]int, len(rows)/4)
-	for _, r := range rows {
-		p := place(r.figure.bound.Min, scale, origin)
-		k := [2]int{int(math.Floor(p[0] / thinCell)), int(math.Floor(p[1] / thinCell))}
-		if n, ok := first[k]; ok {
-			stands[n]++
-			continue
-		}
-		first[k] = len(kept)
-		kept, stands = append(kept, r), append(stands, 1)
-	}
-	return kept, stands
 }

@@ -37,7 +37,8 @@ type Sink interface {
 // From DetailZoom on a tile holds what Source.Tile makes of it. Below, polygons
 // smaller than a few pixels are gathered by class on cells of a pixel, so that each
 // class keeps its area; where a tile would be too large the cells, and with them
-// the polygons that go into cells, are made larger.
+// the polygons that go into cells, are made larger. Lines of the same class and label
+// that meet end to end are joined there.
 func Cut(ctx context.Context, pool *pgxpool.Pool, d *catalog.Dataset, r *catalog.Release, maxZoom int, c Config, sink Sink) (tiles int64, err error) {
 	cut, err := newCut(pool, d, r, maxZoom, c, sink)
 	if err != nil {
@@ -101,6 +102,8 @@ type cutter struct {
 
 	mu     sync.Mutex
 	large  []*row            // those that are drawn above the blocks
+	held   int               // positions of them, where they are lines
+	lost   map[[2]int]int64  // lines that no tile above the blocks draws, by column and row
 	covers map[[2]int]*cover // of the tiles above the blocks, by column and row
 }
 
@@ -110,7 +113,7 @@ func newCut(pool *pgxpool.Pool, d *catalog.Dataset, r *catalog.Release, maxZoom 
 		return nil, fmt.Errorf("zoom %d is not within 0 to %d", maxZoom, MaxZoom)
 	}
 	t := newCutter(NewSource(pool, c), d, r, set, TileColumns(d, r, DetailZoom))
-	t.sink, t.maxZoom, t.covers = sink, maxZoom, make(map[[2]int]*cover)
+	t.sink, t.maxZoom, t.covers, t.lost = sink, maxZoom, make(map[[2]int]*cover), make(map[[2]int]int64)
 	t.base = t.baseZoom()
 	return t, nil
 }
@@ -205,6 +208,9 @@ type cutWorker struct {
 	*cutter
 	shaper *shaper
 	rows   []*row
+	joiner *joiner
+	keys   []int // of the values in which joined lines agree
+	unkept int64 // lines that are not among the rows of the next tile because they are too small
 
 	// The memory of rows.
 	figure  figure // scratch
@@ -216,7 +222,15 @@ type cutWorker struct {
 }
 
 func (t *cutter) worker() *cutWorker {
-	return &cutWorker{cutter: t, shaper: newShaper(Address{Set: t.set.ID}, 1), figure: figure{project: t.world}}
+	w := &cutWorker{cutter: t, shaper: newShaper(Address{Set: t.set.ID}, 1), joiner: newJoiner(), figure: figure{project: t.world}}
+	if t.dim == 1 {
+		for _, c := range joinColumns(t.dataset, t.release, t.chosen) {
+			if i := slices.IndexFunc(t.columns, func(o catalog.Column) bool { return o.Name == c.Name }); i >= 0 {
+				w.keys = append(w.keys, i)
+			}
+		}
+	}
+	return w
 }
 
 // block makes the tiles of a block from the base zoom down.
@@ -293,17 +307,30 @@ func (w *cutWorker) read(ctx context.Context, block Address) error {
 	if w.rows, _, err = w.load(ctx, sel, sel.allSQL(0), w.rows[:0], 0); err != nil {
 		return err
 	}
-	var large []*row
+	w.link(w.rows, block)
+	if w.dim == 1 && w.base > 0 {
+		w.joiner.survey(w.rows, w.keys)
+	}
+	var large, lost []*row
 	n := math.Ldexp(1, block.Z)
 	for _, r := range w.rows {
 		b := r.figure.bound
-		if w.base > 0 && w.outlives(r) && int(max(b.Min[0]*n, 0)) == block.Col && int(max(b.Min[1]*n, 0)) == block.Row {
+		if w.base == 0 || int(max(b.Min[0]*n, 0)) != block.Col || int(max(b.Min[1]*n, 0)) != block.Row {
+			continue
+		}
+		if w.outlives(r) {
 			large = append(large, r.clone())
+		} else {
+			lost = append(lost, r)
 		}
 	}
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.dim == 1 {
+		w.hold(large)
+		w.lose(lost, w.base-1)
+	}
 	w.large = append(w.large, large...)
-	w.mu.Unlock()
 	return nil
 }
 
@@ -313,6 +340,8 @@ func (t *cutter) outlives(r *row) bool {
 	switch t.dim {
 	case 2:
 		return r.pixels(t.base) >= drawnPixels
+	case 1:
+		return !r.leaves(t.base - 1)
 	case 0:
 		return true
 	}
@@ -324,6 +353,10 @@ func (t *cutter) outlives(r *row) bool {
 func (t *cutter) overview(ctx context.Context) error {
 	slices.SortFunc(t.large, byFID)
 	w := t.worker()
+	if t.dim == 1 {
+		w.joiner.link(t.large, w.keys, everywhere())
+		w.joiner.measure(t.large)
+	}
 	for z := t.base - 1; z >= 0; z-- {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -348,6 +381,7 @@ func (t *cutter) overview(ctx context.Context) error {
 				small = newCover(coverSide)
 			}
 			a := Address{Set: t.set.ID, Z: z, Col: k[0], Row: k[1]}
+			w.unkept = t.lost[k]
 			if err := w.tile(a, rows, small, drawnPixels); err != nil {
 				return err
 			}
@@ -358,9 +392,12 @@ func (t *cutter) overview(ctx context.Context) error {
 			raise(above, small, k)
 		}
 		t.covers = above
+		if t.dim == 1 {
+			t.large = t.thinOut(t.large, z-1)
+		}
 		// What went into cells at this zoom is in their covers from here on.
 		t.large = slices.DeleteFunc(t.large, func(r *row) bool {
-			return t.dim == 2 && r.pixels(z) < drawnPixels || t.dim == 1 && r.pixels(z-1) < 1 // those of the other kinds may hold points
+			return t.dim == 2 && r.pixels(z) < drawnPixels // those of the other kinds may hold points
 		})
 	}
 	return nil

@@ -1,6 +1,7 @@
 package tiles
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -16,12 +17,16 @@ func (w *cutWorker) tile(a Address, rows []*row, small *cover, pixels float64) e
 	if t.Features == 0 {
 		return nil
 	}
+	t.Omitted += w.unkept
 	w.made.Add(1)
 	return w.sink.Add(a, t)
 }
 
 // best draws a tile with as much detail as it has room for.
 func (w *cutWorker) best(a Address, rows []*row, small *cover, pixels float64) *Tile {
+	if w.dim != 2 {
+		return w.sketch(a, rows)
+	}
 	t, whole := w.draw(a, rows, small, pixels)
 	// Detail falls until the tile is small enough: larger cells, and more in them.
 	for side := coverSide / 2; small != nil && !whole && side >= 8*window; side /= 2 {
@@ -40,6 +45,28 @@ func centred(r *row, a Address) bool {
 	return int(math.Floor((b.Min[0]+b.Max[0])/2*n)) == a.Col && int(math.Floor((b.Min[1]+b.Max[1])/2*n)) == a.Row
 }
 
+// sketch draws a tile of lines or points, of mixed kinds too: as a whole where it has
+// room for all, otherwise the first in the order of falls.
+func (w *cutWorker) sketch(a Address, rows []*row) *Tile {
+	if a.zoom() < DetailZoom {
+		switch {
+		case w.dim == 1:
+			rows = w.joiner.tile(rows, a)
+		case w.dim == 0 && len(rows) > thinFrom:
+			rows = thin(rows, math.Ldexp(Extent, a.Z), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent})
+		}
+	}
+	if len(rows) <= w.source.config.MaxFeatures {
+		if t, whole := w.draw(a, rows, nil, 0); whole {
+			return t
+		}
+	}
+	rows = slices.Clone(rows)
+	slices.SortStableFunc(rows, falls)
+	t, _ := w.draw(a, rows, nil, 0)
+	return t
+}
+
 // draw makes a tile as it comes, and tells whether all of it is within the bounds;
 // what is not is left out.
 func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (t *Tile, whole bool) {
@@ -55,7 +82,10 @@ func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (
 	}
 	attrs := attributes(columns)
 	s := w.shaper
-	s.snap, s.tolerance = snapAt(a.zoom()), 1
+	s.snap, s.tolerance, s.cell = snapAt(a.zoom()), 1, 0
+	if a.zoom() < DetailZoom {
+		s.cell = lineCell
+	}
 	if a.zoom() >= MaxTileZoom {
 		s.tolerance = 0
 	}
@@ -69,29 +99,16 @@ func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (
 	}
 	l := newLayer(w.dataset.ID, append(names(columns), generalizedKey(columns)))
 	merged, omitted := w.cells(l, small, columns, attrs)
-	if len(drawn) > w.source.config.MaxFeatures || w.dim < 2 && len(drawn) > comfortable {
-		// The bound may bite: the largest come first.
-		slices.SortStableFunc(drawn, func(a, b *row) int {
-			switch {
-			case a.size > b.size:
-				return -1
-			case a.size < b.size:
-				return 1
-			}
-			return 0
-		})
+	if w.dim == 2 && len(drawn) > w.source.config.MaxFeatures {
+		slices.SortStableFunc(drawn, falls) // the bound will bite
 	}
-	var stands []int64
-	if w.dim == 0 && a.zoom() < DetailZoom && len(drawn) > thinFrom {
-		drawn, stands = thin(drawn, scale, origin)
-		for _, n := range stands {
-			merged += n - 1
-		}
-	}
+	stand := make([]*row, len(l.marks)) // by mark; of cells none
 	full := false
 	for n, r := range drawn {
 		if n >= w.source.config.MaxFeatures || l.size() > rawFactor*w.source.config.MaxBytes {
-			omitted += int64(len(drawn) - n)
+			for _, r := range drawn[n:] {
+				omitted += r.count()
+			}
 			full = true
 			break
 		}
@@ -104,22 +121,58 @@ func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (
 		}
 		if s.empty() {
 			// Where the row lies in the tile by less than a unit it is its neighbour's.
-			if s.collapsed && centred(r, a) {
-				omitted++
+			if s.collapsed {
+				omitted += r.inside(a)
 			}
 			continue
 		}
 		for i, at := range keys {
 			attrs[i].tag(l, i, r.values[at])
 		}
-		if stands != nil && stands[n] > 1 {
-			l.tagInt(len(columns), stands[n])
+		if r.count() > 1 {
+			l.tagInt(len(columns), r.count())
 		}
+		merged += r.gathered()
 		l.add(r.fid, &s.out)
+		stand = append(stand, r)
 	}
 	t = w.source.pack(l)
 	whole = !full && int64(len(l.marks)) == t.Features
-	t.Omitted = omitted + int64(len(l.marks)) - t.Features
-	t.Generalized = merged
+	for n := int(t.Features); n < len(stand); n++ {
+		if stand[n] == nil {
+			omitted++
+			continue
+		}
+		omitted, merged = omitted+stand[n].count(), merged-stand[n].gathered()
+	}
+	t.Omitted, t.Generalized = omitted, merged
 	return t, whole
+}
+
+// falls orders rows by how long they stay in a tile that has no room for all: the
+// largest first, and those of a size as they came.
+func falls(a, b *row) int { return cmp.Compare(b.size, a.size) }
+
+// count is how many rows are drawn as the row.
+func (r *row) count() int64 { return max(int64(r.stands), 1) }
+
+// gathered is how many of them are not drawn one by one.
+func (r *row) gathered() int64 {
+	switch {
+	case r.fid < 0:
+		return r.count()
+	default:
+		return r.count() - 1
+	}
+}
+
+// inside is how many of them have their middle in a tile.
+func (r *row) inside(a Address) int64 {
+	switch {
+	case r.stands > 0:
+		return int64(r.centred)
+	case centred(r, a):
+		return 1
+	}
+	return 0
 }

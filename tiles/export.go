@@ -366,11 +366,11 @@ func (e *exporter) metadata() packMetadata {
 	return m
 }
 
-// layer has the attribute of gathered points and polygons too, which tiles above
-// DetailZoom may carry.
+// layer has the attribute of gathered features too, which tiles above DetailZoom may
+// carry.
 func (e *exporter) layer(d *catalog.Dataset, r *catalog.Release) VectorLayer {
 	l := VectorLayerOf(d, r, e.MinZoom, e.MaxZoom)
-	if e.MinZoom < DetailZoom && dimensionOf(r)%2 == 0 {
+	if e.MinZoom < DetailZoom && dimensionOf(r) >= 0 {
 		l.Fields[GeneralizedKey(d, r)] = "integer"
 	}
 	return l

@@ -156,7 +156,7 @@ func TestExport(t *testing.T) {
 		Type: "overlay", Generator: "changde",
 		VectorLayers: []VectorLayer{
 			{ID: "cadastre", Description: "cadastre", Fields: map[string]string{"no": "text", "class": "text", "area": "real", "generalized": "integer"}, MinZoom: low, MaxZoom: high},
-			{ID: "streets", Description: "streets", Fields: map[string]string{"name": "text"}, MinZoom: low, MaxZoom: high},
+			{ID: "streets", Description: "streets", Fields: map[string]string{"name": "text", "generalized": "integer"}, MinZoom: low, MaxZoom: high},
 			{ID: "dots", Description: "dots", Fields: map[string]string{"n": "integer", "generalized": "integer"}, MinZoom: low, MaxZoom: high},
 		},
 		Datasets: []packedDataset{{ID: "cadastre", Title: "cadastre", Release: 1, Revision: 1}, {ID: "streets", Title: "streets", Release: 1, Revision: 1}, {ID: "dots", Title: "dots", Release: 1, Revision: 1}},

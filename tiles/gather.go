@@ -4,12 +4,12 @@ import (
 	"context"
 )
 
-// gather makes a tile of polygons below DetailZoom as Cut does, of all its rows. ok
-// is false where it has more than twice Config.MaxFeatures, of which the largest
-// alone are drawn, and for other tiles.
+// gather makes a tile below DetailZoom as Cut does, of all its rows. ok is false where
+// it has more than twice Config.MaxFeatures, of which the first in the order of
+// rowsSQL alone are drawn, and for other tiles.
 func (s *Source) gather(ctx context.Context, p Part, a Address, sel *selection) (t *Tile, ok bool, err error) {
 	r := p.Release
-	if sel.dim != 2 || a.zoom() >= DetailZoom || sel.edited {
+	if sel.dim < 0 || a.zoom() >= DetailZoom || sel.edited {
 		return nil, false, nil
 	}
 	most := 2 * s.config.MaxFeatures
@@ -17,12 +17,20 @@ func (s *Source) gather(ctx context.Context, p Part, a Address, sel *selection) 
 		return nil, false, nil
 	}
 	set, _ := Set(a.Set)
-	c := newCutter(s, p.Dataset, r, set, sel.columns)
-	c.chosen = sel.columns
+	all := *sel
+	if sel.dim != 2 {
+		all.columns = joinColumns(p.Dataset, r, p.Columns)
+	}
+	c := newCutter(s, p.Dataset, r, set, all.columns)
+	c.chosen = p.Columns
 	w := c.worker()
-	rows, whole, err := w.load(ctx, sel, sel.allSQL(int64(most)+1), nil, most)
+	rows, whole, err := w.load(ctx, &all, all.allSQL(int64(most)+1), nil, most)
 	if !whole || err != nil {
 		return nil, false, err
+	}
+	if sel.dim != 2 {
+		w.link(rows, a)
+		return w.sketch(a, rows), true, nil
 	}
 	return w.best(a, rows, newCover(coverSide), drawnPixels), true, nil
 }

@@ -20,6 +20,15 @@ type row struct {
 	size   float64
 	class  int32
 	values [][]byte // nil for NULL
+
+	// Of lines and points: how many rows it stands for, 0 for itself alone, and how
+	// many of them have their middle in the tile it was made for.
+	stands, centred int32
+
+	// Of lines.
+	links [][2]link // by part, of its first position and its last; nil: none is joined
+	reach float64   // the size of what it belongs to
+	index int32     // in the rows at hand
 }
 
 // pixels is the width or height of the row at a zoom, the larger, in pixels.
@@ -28,6 +37,7 @@ func (r *row) pixels(z int) float64 { return math.Ldexp(r.size*pixelsOfTile, z) 
 // clone gives the row memory of its own, so that it may outlive its block.
 func (r *row) clone() *row {
 	out := *r
+	out.links = nil
 	out.figure.at, out.figure.parts = slices.Clone(r.figure.at), slices.Clone(r.figure.parts)
 	out.values = make([][]byte, len(r.values))
 	for i, v := range r.values {

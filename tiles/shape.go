@@ -27,6 +27,7 @@ const (
 // border that two polygons share stays shared.
 type shaper struct {
 	tolerance float64 // of the simplification of lines, in units of Extent; 0 for none
+	cell      float64 // in which lines are simplified for themselves, in units of Extent; 0: everywhere at once
 	snap      float64 // the grid of polygons, in units of Extent
 	box       orb.Bound
 	plane     plane  // of the tile of shape
@@ -52,6 +53,11 @@ func newShaper(a Address, tolerance float64) *shaper {
 	s.figure.project = s.plane.at
 	return s
 }
+
+// lineCell is the cell of lines below DetailZoom, an even part of a tile: lines are
+// joined differently in tiles that lie beside each other, and meet at their edge all
+// the same.
+const lineCell = Extent / 4
 
 // snapAt is the grid of polygons at a zoom: a pixel of a 512-pixel tile is 8 units
 // wide, and features are many where a tile shows much.
@@ -168,7 +174,7 @@ func place(p orb.Point, scale float64, origin orb.Point) orb.Point {
 
 // line draws the path as a line.
 func (s *shaper) line(bound orb.Bound) {
-	path := s.simplify.line(s.path, s.tolerance)
+	path := s.simplify.line(s.path, s.tolerance, s.cell)
 	if s.holds(bound) {
 		s.addLine(path)
 		return

@@ -278,7 +278,7 @@ func TestSimplifyAgainstOrb(t *testing.T) {
 			want = orbsimplify.DouglasPeucker(tolerance).LineString(line.Clone())
 		}
 		var s simplifier
-		got := orb.LineString(s.line(line.Clone(), tolerance))
+		got := orb.LineString(s.line(line.Clone(), tolerance, 0))
 		if n > 0 && !got.Equal(want) || len(got) != len(want) {
 			t.Fatalf("%v becomes %v, orb says %v", line, got, want)
 		}
