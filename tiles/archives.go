@@ -30,6 +30,7 @@ type Archives struct {
 	dir    string
 	log    *slog.Logger
 	source *Source // that draws what changed
+	codec  *coverCodec
 
 	cutting chan struct{} // holds one while tiles are cut
 
@@ -52,6 +53,9 @@ type archive struct {
 	maxZoom int
 	base    int64 // the revision that it shows
 	touched *touched
+
+	coverFile *os.File
+	covers    *pmtiles.Archive // nil: there are none
 }
 
 // state is what the tiles of an archive depend on beside the rows; it stands in the
@@ -70,7 +74,7 @@ type state struct {
 
 // cutterVersion changes when tiles are cut otherwise than before: archives of
 // another version are not served.
-const cutterVersion = 2
+const cutterVersion = 3
 
 func stateOf(d *catalog.Dataset, r *catalog.Release, revision int64) state {
 	return state{
@@ -91,10 +95,15 @@ func OpenArchives(pool *pgxpool.Pool, dir string, log *slog.Logger) (*Archives, 
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the folder of tiles: %w", err)
 	}
-	return &Archives{pool: pool, dir: dir, log: log, source: NewSource(pool, Config{}), cutting: make(chan struct{}, 1), contents: make(map[string]*shelved)}, nil
+	return &Archives{pool: pool, dir: dir, log: log, source: NewSource(pool, Config{}), codec: newCoverCodec(), cutting: make(chan struct{}, 1), contents: make(map[string]*shelved)}, nil
 }
 
-const archiveSuffix = ".pmtiles"
+// The tiles of a content are in a file with the one suffix, their covers in one with
+// the other.
+const (
+	archiveSuffix = ".pmtiles"
+	coversSuffix  = ".covers"
+)
 
 // path is the name of the archive of a content.
 func (s *Archives) path(content string, revision int64) string {
@@ -146,7 +155,7 @@ func (s *Archives) Tile(ctx context.Context, d *catalog.Dataset, r *catalog.Rele
 		if !hit || !ok || err != nil {
 			return t, ok, err
 		}
-		return s.patched(ctx, d, r, c.base, a, t, changes)
+		return s.patched(ctx, d, r, c, a, t, changes)
 	}
 	return nil, false, nil
 }
@@ -234,6 +243,17 @@ func (a *archive) same(path string) bool {
 	return err == nil && os.SameFile(there, here)
 }
 
+// remove removes an archive, which may be gone already.
+func (s *Archives) remove(content string, revision int64) error {
+	path := s.path(content, revision)
+	for _, name := range []string{path, strings.TrimSuffix(path, archiveSuffix) + coversSuffix} {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove an archive: %w", err)
+		}
+	}
+	return nil
+}
+
 // first is the revision in which a content was released, which its table shows from
 // then on.
 func (s *Archives) first(ctx context.Context, dataset, relation string) (n int64, err error) {
@@ -245,29 +265,70 @@ func (s *Archives) first(ctx context.Context, dataset, relation string) (n int64
 }
 
 func openArchive(path string, base int64) (_ *archive, err error) {
-	tiles, f, err := pmtiles.OpenFile(path)
-	if err != nil {
+	a := &archive{name: filepath.Base(path), base: base, touched: newTouched(base)}
+	if a.tiles, a.file, err = pmtiles.OpenFile(path); err != nil {
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, f.Close())
+			err = errors.Join(err, a.close())
 		}
 	}()
+	if a.state, a.maxZoom, err = stateIn(a.tiles); err != nil {
+		return nil, err
+	}
+	a.covers, a.coverFile, err = pmtiles.OpenFile(strings.TrimSuffix(path, archiveSuffix) + coversSuffix)
+	if errors.Is(err, fs.ErrNotExist) {
+		return a, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("covers: %w", err)
+	}
+	state, _, err := stateIn(a.covers)
+	if err != nil {
+		return nil, fmt.Errorf("covers: %w", err)
+	}
+	if !state.serves(a.state) || state.Revision != a.state.Revision {
+		a.covers = nil // of tiles that are being cut, or were to be
+	}
+	return a, nil
+}
+
+func (a *archive) close() error {
+	err := a.file.Close()
+	if a.coverFile != nil {
+		err = errors.Join(err, a.coverFile.Close())
+	}
+	return err
+}
+
+// stateIn reads what an archive's metadata say.
+func stateIn(tiles *pmtiles.Archive) (_ state, maxZoom int, err error) {
 	b, err := tiles.Metadata()
 	if err != nil {
-		return nil, err
+		return state{}, 0, err
 	}
 	var metadata struct {
 		MaxZoom int   `json:"maxzoom"`
 		State   state `json:"changde"`
 	}
 	if err := json.Unmarshal(b, &metadata); err != nil {
-		return nil, fmt.Errorf("metadata: %w", err)
+		return state{}, 0, fmt.Errorf("metadata: %w", err)
 	}
-	return &archive{
-		name: filepath.Base(path), file: f, tiles: tiles, state: metadata.State, maxZoom: metadata.MaxZoom, base: base, touched: newTouched(base),
-	}, nil
+	return metadata.State, metadata.MaxZoom, nil
+}
+
+// cover reads the kept cover of a tile; nil where there was no need for one.
+func (s *Archives) cover(a *archive, at Address, known *classes) (c *cover, base int, err error) {
+	if a.covers == nil {
+		return nil, 0, errors.New("the archive has no covers")
+	}
+	id, _ := pmtiles.ID(at.Z, at.Col, at.Row)
+	b, found, err := a.covers.Tile(id)
+	if err != nil || !found {
+		return nil, 0, err
+	}
+	return s.codec.decode(b, at.zoom(), known)
 }
 
 // Build cuts the tiles of a release into an archive. revision is the one that the
@@ -293,14 +354,32 @@ func (s *Archives) Build(ctx context.Context, d *catalog.Dataset, r *catalog.Rel
 	if e := r.Extent; e != nil {
 		config.Bounds = [4]float64{max(e[0], -180), max(e[1], -90), min(e[2], 180), min(e[3], 90)}
 	}
-	w, err := pmtiles.Create(s.path(r.Relation[1], revision), config)
+	path := s.path(r.Relation[1], revision)
+	tiles, err := pmtiles.Create(path, config)
 	if err != nil {
 		return err
 	}
-	if _, err := Cut(ctx, s.pool, d, r, ArchiveZoom, Config{}, archiveSink{w}); err != nil {
-		return errors.Join(err, w.Abort())
+	config.Opaque = true
+	covers, err := pmtiles.Create(strings.TrimSuffix(path, archiveSuffix)+coversSuffix, config)
+	if err != nil {
+		return errors.Join(err, tiles.Abort())
 	}
-	return w.Close()
+	cut, err := newCut(s.pool, d, r, ArchiveZoom, s.source.config, archiveSink{tiles})
+	if err == nil {
+		cut.keep = func(a Address, c *cover) error {
+			id, _ := pmtiles.ID(a.Z, a.Col, a.Row)
+			return covers.Add(id, s.codec.encode(c, cut.classes.all(), cut.base))
+		}
+		_, err = cut.all(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, covers.Abort(), tiles.Abort())
+	}
+	// Covers without their tiles do no harm; tiles with those of others would.
+	if err := covers.Close(); err != nil {
+		return errors.Join(err, tiles.Abort())
+	}
+	return tiles.Close()
 }
 
 // archiveSink writes tiles with their counts.
@@ -315,7 +394,8 @@ func (s archiveSink) Add(a Address, t *Tile) error {
 	return s.w.Add(id, stamped(t))
 }
 
-// files lists the archives of the folder by content, the latest first.
+// files lists the archives of the folder by content, the latest first, of those
+// whose tiles or covers are there.
 func (s *Archives) files() (map[string][]int64, error) {
 	entries, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -326,7 +406,11 @@ func (s *Archives) files() (map[string][]int64, error) {
 	}
 	out := make(map[string][]int64)
 	for _, e := range entries {
-		if content, revision, ok := split(e.Name()); ok {
+		name := e.Name()
+		if covers, ok := strings.CutSuffix(name, coversSuffix); ok {
+			name = covers + archiveSuffix
+		}
+		if content, revision, ok := split(name); ok && !slices.Contains(out[content], revision) {
 			out[content] = append(out[content], revision)
 		}
 	}

@@ -253,11 +253,11 @@ func FuzzParseLayer(f *testing.F) {
 	l.add(7, &[kinds]commands{points: {b: []byte{9, 2, 2}}})
 	f.Add(l.encode(nil, 1))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		got, kept, ok := parseLayer(b, map[int64]bool{7: false})
+		got, kept, ok := parseLayer(b, map[int64]bool{7: false}, false)
 		if !ok || kept == 0 {
 			return
 		}
-		if again, n, ok := parseLayer(got.encode(nil, len(got.marks)), nil); !ok || n != kept || again.count != got.count {
+		if again, n, ok := parseLayer(got.encode(nil, len(got.marks)), nil, false); !ok || n != kept || again.count != got.count {
 			t.Errorf("%x: %d rows are kept, then %d", b, kept, n)
 		}
 	})

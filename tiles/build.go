@@ -31,6 +31,10 @@ type Tile struct {
 	// Generalized is how many features are not drawn one by one: polygons gathered by
 	// class, lines that are joined, points that another stands for.
 	Generalized int64
+
+	// Of Omitted: those whose class comes to less than a cell, and those for which
+	// there was no room.
+	lost, dropped int64
 }
 
 const (

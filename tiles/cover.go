@@ -12,23 +12,27 @@ import (
 // cover gathers the polygons of a tile that are too small to be drawn one by one:
 // for each cell of a grid over the tile, what area of it each class takes. Covers
 // of four tiles make that of the tile above them.
+//
+// Areas are whole numbers of one unit of the map, whatever the zoom: sums do not
+// depend on their order, and what was added can be taken off again.
 type cover struct {
-	side   int // cells along a side of the tile, a multiple of window
+	side   int   // cells along a side of the tile, a multiple of window
+	cell   int64 // the area of a cell
 	shares []share
 	counts []int64 // polygons by class
 
 	local []float32 // scratch of add
 }
 
-// share is the part of a cell that a class takes, 0 to 1.
+// share is the area of a cell that a class takes.
 type share struct {
 	key  uint64 // the cell, and in the lower half the class
-	area float32
+	area int64
 }
 
 // shareOf makes the share of a class in a cell, which is counted window by window,
 // and row by row in each.
-func shareOf(cell uint32, class int32, area float32) share {
+func shareOf(cell uint32, class int32, area int64) share {
 	return share{uint64(cell)<<32 | uint64(class), area}
 }
 
@@ -41,7 +45,14 @@ const window = 8
 // coverSide is the finest grid: a cell is a pixel of a 512-pixel tile.
 const coverSide = 512
 
-func newCover(side int) *cover { return &cover{side: side} }
+// worldArea is the area of the tile of zoom 0, as a power of two: a cell of the
+// finest grid has 2^14 units at zoom 13 and 2^40 at zoom 0.
+const worldArea = 58
+
+// newCover makes an empty cover of a tile of a zoom below DetailZoom.
+func newCover(z, side int) *cover {
+	return &cover{side: side, cell: int64(1) << (worldArea - 2*z) / int64(side*side)}
+}
 
 func (c *cover) index(x, y int) uint32 {
 	w := (y/window)*(c.side/window) + x/window
@@ -88,8 +99,12 @@ func (c *cover) add(f *figure, scale float64, origin orb.Point, class int32) {
 		sum := float32(0)
 		for col := range width {
 			sum += c.local[row*stride+col]
-			if x, y := x0+col, y0+row; sum > 1e-6 && x >= 0 && y >= 0 && x < c.side && y < c.side {
-				c.shares = append(c.shares, shareOf(c.index(x, y), class, min(sum, 1)))
+			x, y := x0+col, y0+row
+			if sum <= 1e-6 || x < 0 || y < 0 || x >= c.side || y >= c.side {
+				continue
+			}
+			if area := int64(math.Round(float64(min(sum, 1)) * float64(c.cell))); area > 0 {
+				c.shares = append(c.shares, shareOf(c.index(x, y), class, area))
 			}
 		}
 	}
@@ -152,28 +167,28 @@ func (c *cover) edge(p, q orb.Point, sign float64, stride int) {
 	}
 }
 
-// above adds the cover of one of the four tiles below, which is right or left, up
-// or down in this one.
-func (c *cover) above(child *cover, right, down int) {
-	for _, s := range child.shares {
-		x, y := child.position(s.cell())
-		k := c.side / 2 // cells of this tile along a side of the child
-		part := float32(k*k) / float32(child.side*child.side)
-		c.shares = append(c.shares, shareOf(c.index(right*k+x*k/child.side, down*k+y*k/child.side), s.class(), s.area*part))
+// merge adds a settled cover of no coarser cells, that of the tile at a column and
+// row among those some zooms below this one: 0 and 0 at 0 zooms below is the tile
+// itself.
+func (c *cover) merge(o *cover, depth, col, row int) {
+	ratio := o.side << depth / c.side
+	for _, s := range o.shares {
+		x, y := o.position(s.cell())
+		c.shares = append(c.shares, shareOf(c.index((col*o.side+x)/ratio, (row*o.side+y)/ratio), s.class(), s.area))
 	}
-	for class, n := range child.counts {
+	for class, n := range o.counts {
 		c.count(int32(class), n)
 	}
 }
 
-// from takes the shares of a finer cover of the same tile.
-func (c *cover) from(o *cover) {
-	k := o.side / c.side
+// without takes off what a settled cover of the same cells has.
+func (c *cover) without(o *cover) {
 	for _, s := range o.shares {
-		x, y := o.position(s.cell())
-		c.shares = append(c.shares, shareOf(c.index(x/k, y/k), s.class(), s.area/float32(k*k)))
+		c.shares = append(c.shares, share{s.key, -s.area})
 	}
-	c.counts = append(c.counts[:0], o.counts...)
+	for class, n := range o.counts {
+		c.count(int32(class), -n)
+	}
 }
 
 // ranked numbers the classes of a settled cover in the order of their values.
@@ -182,25 +197,56 @@ func (c *cover) ranked(values [][]byte) (*cover, [][]byte) {
 	for n := range order {
 		order[n] = int32(n)
 	}
-	slices.SortFunc(order, func(a, b int32) int { return bytes.Compare(values[a], values[b]) })
+	slices.SortFunc(order, func(a, b int32) int {
+		switch { // NULL is another class than the empty text
+		case values[a] == nil:
+			return -1
+		case values[b] == nil:
+			return 1
+		}
+		return bytes.Compare(values[a], values[b])
+	})
 	if slices.IsSorted(order) {
 		return c, values
 	}
-	out := &cover{side: c.side, shares: make([]share, len(c.shares)), counts: make([]int64, len(c.counts))}
+	out := &cover{side: c.side, cell: c.cell, shares: make([]share, len(c.shares)), counts: make([]int64, len(c.counts))}
 	rank, sorted := make([]int32, len(order)), make([][]byte, len(order))
 	for n, class := range order {
 		rank[class], sorted[n], out.counts[n] = int32(n), values[class], c.counts[class]
 	}
+	cell := 0
 	for n, s := range c.shares {
 		out.shares[n] = shareOf(s.cell(), rank[s.class()], s.area)
+		if n+1 == len(c.shares) || c.shares[n+1].cell() != s.cell() {
+			slices.SortFunc(out.shares[cell:n+1], byKey)
+			cell = n + 1
+		}
 	}
-	out.settle()
 	return out, sorted
 }
 
-// settle sorts the shares and makes one of those of a class in a cell.
+func byKey(a, b share) int { return cmp.Compare(a.key, b.key) }
+
+// settle sorts the shares and makes one of those of a class in a cell. Shares that
+// come to nothing are left out.
 func (c *cover) settle() {
-	slices.SortFunc(c.shares, func(a, b share) int { return cmp.Compare(a.key, b.key) })
+	// What is settled already stands first.
+	n := 1
+	for n < len(c.shares) && c.shares[n-1].key <= c.shares[n].key {
+		n++
+	}
+	if n < len(c.shares) {
+		added := slices.Clone(c.shares[n:])
+		slices.SortFunc(added, byKey)
+		for at := len(c.shares) - 1; len(added) > 0; at-- {
+			if last := len(added) - 1; n == 0 || c.shares[n-1].key <= added[last].key {
+				c.shares[at], added = added[last], added[:last]
+			} else {
+				n--
+				c.shares[at] = c.shares[n]
+			}
+		}
+	}
 	out := c.shares[:0]
 	for _, s := range c.shares {
 		if n := len(out); n > 0 && out[n-1].key == s.key {
@@ -209,7 +255,7 @@ func (c *cover) settle() {
 		}
 		out = append(out, s)
 	}
-	c.shares = out
+	c.shares = slices.DeleteFunc(out, func(s share) bool { return s.area <= 0 })
 }
 
 // allot gives each cell to one class, or to none, as class+1 row by row. In each
@@ -255,18 +301,37 @@ type allotment struct {
 	here    []bool  // the class is in the window
 	owed    float64 // cells that the areas came to and nobody got
 	classes []int32
-	order   []share
+	order   []wish
 }
+
+// wish is a share of a window as one number: the larger the area the less, and of
+// one area in the order of cells and classes.
+type wish uint64
+
+const (
+	wishArea  = 1<<45 - 1
+	wishClass = 12 // bits
+)
+
+func wishOf(s share) wish {
+	return wish(wishArea-min(s.area, wishArea))<<(6+wishClass) | wish(s.cell()%(window*window))<<wishClass | wish(s.class())
+}
+
+// cell counts within the window.
+func (w wish) cell() uint32 { return uint32(w>>wishClass) % (window * window) }
+func (w wish) class() int32 { return int32(w % (1 << wishClass)) }
 
 func (a *allotment) window(shares []share) {
 	a.classes = a.classes[:0]
+	unit := 1 / float64(a.cover.cell) // a power of two
 	for _, s := range shares {
 		if !a.here[s.class()] {
 			a.classes = append(a.classes, s.class())
 			a.here[s.class()], a.quota[s.class()], a.given[s.class()] = true, a.carry[s.class()], 0
 		}
-		a.quota[s.class()] += float64(s.area)
-		a.owed += float64(s.area)
+		part := float64(s.area) * unit
+		a.quota[s.class()] += part
+		a.owed += part
 	}
 	cells := int(math.Floor(a.owed + 0.5))
 	a.owed -= float64(cells)
@@ -282,28 +347,28 @@ func (a *allotment) window(shares []share) {
 	for _, k := range a.classes {
 		a.carry[k] = a.quota[k]
 	}
-	a.order = append(a.order[:0], shares...)
-	slices.SortFunc(a.order, func(s, t share) int {
-		if s.area != t.area {
-			return cmp.Compare(t.area, s.area)
-		}
-		return cmp.Compare(s.key, t.key)
-	})
-	take := func(cell uint32, class int32) {
-		x, y := a.cover.position(cell)
-		if a.given[class] > 0 && a.grid[y*a.cover.side+x] == 0 {
-			a.grid[y*a.cover.side+x] = class + 1
-			a.given[class]--
-			a.carry[class]--
-		}
+	a.order = a.order[:0]
+	for _, s := range shares {
+		a.order = append(a.order, wishOf(s))
 	}
-	for _, s := range a.order {
-		take(s.cell(), s.class())
+	slices.Sort(a.order)
+	left := 0
+	for _, k := range a.classes {
+		left += a.given[k]
+	}
+	first := shares[0].cell() / (window * window) * (window * window)
+	for _, w := range a.order {
+		if k := w.class(); a.given[k] > 0 && a.take(first+w.cell(), k) {
+			left--
+		}
 	}
 	// Cells of which another class took more are left for those that want more.
-	for _, s := range a.order {
+	for n := 0; n < len(a.order) && left > 0; n++ {
 		for _, k := range a.classes {
-			take(s.cell(), k)
+			if a.given[k] > 0 && a.take(first+a.order[n].cell(), k) {
+				left--
+				break
+			}
 		}
 	}
 	for _, k := range a.classes {
@@ -311,4 +376,17 @@ func (a *allotment) window(shares []share) {
 		// What found no room in a window is not pushed on without end.
 		a.carry[k] = min(max(a.carry[k], -window), window)
 	}
+}
+
+// take gives a cell to a class unless it is given already.
+func (a *allotment) take(cell uint32, class int32) bool {
+	x, y := a.cover.position(cell)
+	at := &a.grid[y*a.cover.side+x]
+	if *at != 0 {
+		return false
+	}
+	*at = class + 1
+	a.given[class]--
+	a.carry[class]--
+	return true
 }

@@ -52,7 +52,7 @@ func TestCoverKeepsAreas(t *testing.T) {
 	for _, step := range []float64{5, 23.7} {
 		r := rand.New(rand.NewPCG(3, uint64(step)))
 		const classes = 7
-		c := newCover(coverSide)
+		c := newCover(9, coverSide)
 		truth := make([]float64, classes)
 		figures := int64(0)
 		quilt(r, step, classes, func(f *figure, class int32) {
@@ -68,7 +68,7 @@ func TestCoverKeepsAreas(t *testing.T) {
 		c.settle()
 		whole := make(map[uint32]float64)
 		for _, s := range c.shares {
-			whole[s.cell()] += float64(s.area)
+			whole[s.cell()] += float64(s.area) / float64(c.cell)
 		}
 		for cell, area := range whole {
 			if math.Abs(area-1) > 1e-3 {
@@ -106,10 +106,10 @@ func TestCoverKeepsAreas(t *testing.T) {
 // A cover made of those of the four tiles below has their areas.
 func TestCoverAbove(t *testing.T) {
 	t.Parallel()
-	above := newCover(coverSide)
+	above := newCover(9, coverSide)
 	want := 0.0
 	for n := range 4 {
-		c := newCover(coverSide)
+		c := newCover(10, coverSide)
 		r := rand.New(rand.NewPCG(9, uint64(n)))
 		quilt(r, 40, 3, func(f *figure, class int32) {
 			if class > 0 {
@@ -118,19 +118,19 @@ func TestCoverAbove(t *testing.T) {
 		})
 		c.settle()
 		for _, s := range c.shares {
-			want += float64(s.area) / 4
+			want += float64(s.area)
 		}
-		above.above(c, n%2, n/2)
+		above.merge(c, 1, n%2, n/2)
 	}
 	above.settle()
 	got := 0.0
 	for _, s := range above.shares {
-		if s.area > 1.001 {
+		if float64(s.area) > 1.001*float64(above.cell) {
 			t.Fatalf("a class takes %v of a cell", s.area)
 		}
 		got += float64(s.area)
 	}
-	if math.Abs(got-want) > 1e-3*want {
+	if got != want {
 		t.Errorf("the areas are %v, want %v", got, want)
 	}
 }
@@ -138,7 +138,7 @@ func TestCoverAbove(t *testing.T) {
 // Half of the ground is built on: half of the cells are, and they lie together.
 func TestCoverOfScatteredPolygons(t *testing.T) {
 	t.Parallel()
-	c := newCover(coverSide)
+	c := newCover(9, coverSide)
 	r := rand.New(rand.NewPCG(5, 5))
 	truth := 0.0
 	for range 20_000 {

@@ -96,6 +96,8 @@ type cutter struct {
 	made    atomic.Int64
 	area    *area                // what is cut; nil: everything
 	step    func(done, of int64) // called after each block, from several goroutines; may be nil
+	// keep takes the covers that later changes need, from several goroutines; may be nil.
+	keep func(a Address, c *cover) error
 
 	classAt int // of columns, -1 for none
 	classes classes
@@ -185,17 +187,25 @@ const maxCovered = 4096
 func (c *classes) of(value []byte) int32 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if n, ok := c.index[string(value)]; ok {
+	key := string(value)
+	if value == nil {
+		key = noClass
+	}
+	if n, ok := c.index[key]; ok {
 		return n
 	}
 	if len(c.values) >= maxCovered {
 		return maxCovered - 1
 	}
 	n := int32(len(c.values))
-	c.index[string(value)] = n
+	c.index[key] = n
 	c.values = append(c.values, slices.Clone(value))
 	return n
 }
+
+// noClass stands for NULL, which is another class than the empty text. PostgreSQL
+// has no text with a NUL.
+const noClass = "\x00"
 
 func (c *classes) all() [][]byte {
 	c.mu.Lock()
@@ -249,13 +259,13 @@ func (w *cutWorker) block(ctx context.Context, block Address) error {
 			a := Address{Set: block.Set, Z: z, Col: place[0], Row: place[1]}
 			var small *cover
 			if w.dim == 2 && z < DetailZoom {
-				small = newCover(coverSide)
+				small = newCover(a.zoom(), coverSide)
 			}
 			if err := w.tile(a, rows, small, drawnPixels); err != nil {
 				return err
 			}
 			if small != nil && z == w.base && z > 0 {
-				w.keep(small, a)
+				w.raise(small, a)
 			}
 			if z < w.maxZoom {
 				scatter(rows, a, below)
@@ -283,21 +293,22 @@ func scatter(rows []*row, a Address, below map[[2]int][]*row) {
 	}
 }
 
-// keep adds the cover of a block to that of the tile above.
-func (w *cutWorker) keep(c *cover, a Address) {
+// raise adds the cover of a block to that of the tile above.
+func (w *cutWorker) raise(c *cover, a Address) {
 	c.settle()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	raise(w.covers, c, [2]int{a.Col, a.Row})
+	raise(w.covers, c, a)
 }
 
-// raise adds the cover of a tile, named by column and row, to that of the tile above.
-func raise(above map[[2]int]*cover, c *cover, at [2]int) {
-	up := [2]int{at[0] / 2, at[1] / 2}
+// raise adds the settled cover of a tile to that of the tile above, by column and
+// row.
+func raise(above map[[2]int]*cover, c *cover, a Address) {
+	up := [2]int{a.Col / 2, a.Row / 2}
 	if above[up] == nil {
-		above[up] = newCover(coverSide)
+		above[up] = newCover(a.Z-1, coverSide)
 	}
-	above[up].above(c, at[0]%2, at[1]%2)
+	above[up].merge(c, 1, a.Col%2, a.Row%2)
 }
 
 // read reads the rows of a block, and hands on those that are drawn above it.
@@ -378,7 +389,7 @@ func (t *cutter) overview(ctx context.Context) error {
 		for k, rows := range places {
 			small := t.covers[k]
 			if small == nil && t.dim == 2 {
-				small = newCover(coverSide)
+				small = newCover(z, coverSide)
 			}
 			a := Address{Set: t.set.ID, Z: z, Col: k[0], Row: k[1]}
 			w.unkept = t.lost[k]
@@ -389,7 +400,7 @@ func (t *cutter) overview(ctx context.Context) error {
 				continue
 			}
 			small.settle()
-			raise(above, small, k)
+			raise(above, small, a)
 		}
 		t.covers = above
 		if t.dim == 1 {

@@ -13,7 +13,12 @@ import (
 // tile makes one tile of rows. Polygons below a size in pixels go into the cover,
 // where there is one, which may hold others already.
 func (w *cutWorker) tile(a Address, rows []*row, small *cover, pixels float64) error {
-	t := w.best(a, rows, small, pixels)
+	t, shown := w.best(a, rows, small, pixels)
+	if w.keep != nil && shown.kept() {
+		if err := w.keep(a, shown); err != nil {
+			return err
+		}
+	}
 	if t.Features == 0 {
 		return nil
 	}
@@ -22,21 +27,23 @@ func (w *cutWorker) tile(a Address, rows []*row, small *cover, pixels float64) e
 	return w.sink.Add(a, t)
 }
 
-// best draws a tile with as much detail as it has room for.
-func (w *cutWorker) best(a Address, rows []*row, small *cover, pixels float64) *Tile {
+// best draws a tile with as much detail as it has room for, and tells the cover
+// that it shows.
+func (w *cutWorker) best(a Address, rows []*row, small *cover, pixels float64) (t *Tile, shown *cover) {
 	if w.dim != 2 {
-		return w.sketch(a, rows)
+		return w.sketch(a, rows), nil
 	}
 	t, whole := w.draw(a, rows, small, pixels)
+	shown = small
 	// Detail falls until the tile is small enough: larger cells, and more in them.
 	for side := coverSide / 2; small != nil && !whole && side >= 8*window; side /= 2 {
 		pixels *= 2
-		coarse := newCover(side)
+		shown = newCover(a.zoom(), side)
 		small.settle()
-		coarse.from(small)
-		t, whole = w.draw(a, slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return r.pixels(a.Z) < drawnPixels }), coarse, pixels)
+		shown.merge(small, 0, 0, 0)
+		t, whole = w.draw(a, slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return r.pixels(a.Z) < drawnPixels }), shown, pixels)
 	}
-	return t
+	return t, shown
 }
 
 // centred reports whether the middle of a row lies in a tile.
@@ -82,13 +89,7 @@ func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (
 	}
 	attrs := attributes(columns)
 	s := w.shaper
-	s.snap, s.tolerance, s.cell = snapAt(a.zoom()), 1, 0
-	if a.zoom() < DetailZoom {
-		s.cell = lineCell
-	}
-	if a.zoom() >= MaxTileZoom {
-		s.tolerance = 0
-	}
+	s.at(a)
 	var drawn []*row
 	for _, r := range rows {
 		if small != nil && r.pixels(a.Z) < pixels {
@@ -98,18 +99,18 @@ func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (
 		drawn = append(drawn, r)
 	}
 	l := newLayer(w.dataset.ID, append(names(columns), generalizedKey(columns)))
-	merged, omitted := w.cells(l, small, columns, attrs)
+	merged, lost := w.cells(l, small, columns, attrs)
+	omitted, dropped := lost, int64(0)
 	if w.dim == 2 && len(drawn) > w.source.config.MaxFeatures {
 		slices.SortStableFunc(drawn, falls) // the bound will bite
 	}
 	stand := make([]*row, len(l.marks)) // by mark; of cells none
-	full := false
 	for n, r := range drawn {
 		if n >= w.source.config.MaxFeatures || l.size() > rawFactor*w.source.config.MaxBytes {
 			for _, r := range drawn[n:] {
 				omitted += r.count()
 			}
-			full = true
+			dropped = int64(len(drawn) - n)
 			break
 		}
 		s.draw(&r.figure, scale, origin)
@@ -137,7 +138,7 @@ func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (
 		stand = append(stand, r)
 	}
 	t = w.source.pack(l)
-	whole = !full && int64(len(l.marks)) == t.Features
+	dropped += int64(len(l.marks)) - t.Features
 	for n := int(t.Features); n < len(stand); n++ {
 		if stand[n] == nil {
 			omitted++
@@ -145,8 +146,8 @@ func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (
 		}
 		omitted, merged = omitted+stand[n].count(), merged-stand[n].gathered()
 	}
-	t.Omitted, t.Generalized = omitted, merged
-	return t, whole
+	t.Generalized, t.Omitted, t.lost, t.dropped = merged, omitted, lost, dropped
+	return t, dropped == 0
 }
 
 // falls orders rows by how long they stay in a tile that has no room for all: the

@@ -185,3 +185,23 @@ func (f *figure) add(p part) {
 		f.bound.Max = orb.Point{max(f.bound.Max[0], p.bound.Max[0]), max(f.bound.Max[1], p.bound.Max[1])}
 	}
 }
+
+// area is the area of the polygons, holes taken off.
+func (f *figure) area() float64 {
+	sum := 0.0
+	for _, p := range f.parts {
+		if p.kind != polygons {
+			continue
+		}
+		at, ring := f.at[p.from:p.to], 0.0
+		for i := 1; i < len(at); i++ {
+			ring += (at[i-1][0]-at[0][0])*(at[i][1]-at[0][1]) - (at[i][0]-at[0][0])*(at[i-1][1]-at[0][1])
+		}
+		if p.hole {
+			sum -= math.Abs(ring) / 2
+		} else {
+			sum += math.Abs(ring) / 2
+		}
+	}
+	return sum
+}

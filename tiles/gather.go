@@ -32,5 +32,6 @@ func (s *Source) gather(ctx context.Context, p Part, a Address, sel *selection) 
 		w.link(rows, a)
 		return w.sketch(a, rows), true, nil
 	}
-	return w.best(a, rows, newCover(coverSide), drawnPixels), true, nil
+	t, _ = w.best(a, rows, newCover(a.zoom(), coverSide), drawnPixels)
+	return t, true, nil
 }

@@ -15,101 +15,161 @@ import (
 	"changde/postgis"
 )
 
-// maxPatched is how many rows of a tile are drawn anew into the tile as it was; for
-// more all of it is made of the rows.
-const maxPatched = 500
+// maxPatched is how many changes are drawn into a tile as it was; for more all of it
+// is made of the rows. Where it shows a kept cover, making it of the rows is far
+// dearer, or is not possible within the bounds, and maxRegathered holds.
+const (
+	maxPatched    = 500
+	maxRegathered = 50_000
+)
 
-// patched draws rows that were changed since the revision base into the tile of then:
-// their old shapes are taken out of it and their present ones put in, while all
-// others stay as they are encoded. ok is false where that would not give the tile as
-// it is cut: where a row that is or was gathered with others shows otherwise than
-// before, or the tile had no room for all.
-func (s *Archives) patched(ctx context.Context, d *catalog.Dataset, r *catalog.Release, base int64, a Address, t *Tile, changes []change) (_ *Tile, ok bool, err error) {
-	dim := dimensionOf(r)
-	columns := TileColumns(d, r, a.zoom())
+// patched draws rows that were changed since the archive's revision into the tile of
+// then: their old shapes are taken out of it and their present ones put in, while
+// all others stay as they are encoded. ok is false where that would not give the
+// tile as it is cut.
+func (s *Archives) patched(ctx context.Context, d *catalog.Dataset, r *catalog.Release, from *archive, a Address, t *Tile, changes []change) (_ *Tile, ok bool, err error) {
+	p, ok := s.patch(d, r, from, a, t, changes)
+	if !ok {
+		return nil, false, nil
+	}
 	if a.zoom() < DetailZoom {
-		large := changes[:0:0]
-		var small []int64
-		for _, c := range changes {
-			if dim != 2 || math.Ldexp(c.size*pixelsOfTile, a.Z) < 2*drawnPixels {
-				small = append(small, c.fid)
-			} else {
-				large = append(large, c)
-			}
+		if same, err := p.unseen(ctx); same || err != nil {
+			return t, same, err
 		}
-		if same, err := s.unseen(ctx, r, base, columns, small); !same || err != nil {
-			return nil, false, err
-		}
-		changes = large
-	}
-	if len(changes) == 0 {
-		return t, true, nil
-	}
-	fids := make(map[int64]bool, len(changes)) // whether the row is drawn in the tile of before
-	var expected []int64
-	for _, c := range changes {
-		fids[c.fid] = false
-		if c.before {
-			expected = append(expected, c.fid)
-		}
-	}
-	if len(fids) > maxPatched || t.Omitted > 0 {
-		return nil, false, nil
-	}
-	raw, err := appendRaw(nil, t)
-	if err != nil {
-		return nil, false, err
-	}
-	old, kept, ok := parseLayer(raw, fids)
-	if t.Features == 0 {
-		old = newLayer(d.ID, append(names(columns), generalizedKey(columns)))
-	} else if !ok || len(old.keys) != len(columns)+1 {
-		return nil, false, nil
-	}
-	for _, fid := range expected {
-		if a.zoom() < DetailZoom && !fids[fid] {
+		if p.dim != 2 {
 			return nil, false, nil
 		}
 	}
-	set, _ := Set(a.Set)
-	w := newCutter(s.source, d, r, set, columns).worker()
-	rows, err := w.versions(ctx, a, fids)
-	if err != nil {
+	if ok, err := p.take(ctx, changes); !ok || err != nil {
 		return nil, false, err
 	}
-	attrs := attributes(columns)
-	w.shaper.snap = snapAt(a.zoom())
-	origin := orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}
-	for _, row := range rows {
-		w.shaper.draw(&row.figure, math.Ldexp(Extent, a.Z), origin)
-		if w.shaper.collapsed && w.shaper.empty() && centred(row, a) || dim != 0 && dim != 2 && row.pixels(a.Z) < 1 {
-			return nil, false, nil // it is left out, and counted
+	out, ok := p.draw()
+	return out, ok, nil
+}
+
+// patch begins to patch a tile. ok is false where that is not possible.
+func (s *Archives) patch(d *catalog.Dataset, r *catalog.Release, from *archive, a Address, t *Tile, changes []change) (_ *patch, ok bool) {
+	set, _ := Set(a.Set)
+	p := &patch{
+		cutWorker: newCutter(s.source, d, r, set, TileColumns(d, r, a.zoom())).worker(),
+		address:   a, from: from, tile: t, drawn: make(map[int64]bool, len(changes)),
+	}
+	for _, c := range changes {
+		p.drawn[c.fid] = false
+	}
+	if a.zoom() < DetailZoom && p.dim == 2 {
+		var err error
+		if p.cover, p.base, err = s.cover(from, a, &p.classes); err != nil {
+			s.log.Error("cover of a tile not readable; the tile is made of its rows", "file", from.name, "tile", a.String(), "err", err)
+			return nil, false
 		}
-		if w.shaper.empty() {
+	}
+	return p, t.dropped == 0
+}
+
+// patch is the state of patched.
+type patch struct {
+	*cutWorker
+	address Address
+	from    *archive
+	tile    *Tile
+	drawn   map[int64]bool // of the changed rows, whether the tile as it was has them
+
+	layer *layer // of the features that stay
+	rows  int64  // of these
+	now   []*row // the changed rows as they are now
+	cover *cover // of what is gathered now; nil from DetailZoom on
+	base  int    // the zoom of the blocks that the cover was cut in
+}
+
+// take takes what was changed out of the tile and out of its cover, and reads it as
+// it is now. ok is false where the tile cannot be patched.
+func (p *patch) take(ctx context.Context, changes []change) (ok bool, err error) {
+	most, drawnFrom := maxPatched, 0.0
+	gathers := p.address.zoom() < DetailZoom
+	if gathers {
+		drawnFrom = drawnPixels
+	}
+	if p.cover != nil {
+		most, drawnFrom = maxRegathered, p.cover.drawnFrom()
+	}
+	if len(p.drawn) > most {
+		return false, nil
+	}
+	raw, err := appendRaw(nil, p.tile)
+	if err != nil {
+		return false, err
+	}
+	if p.tile.Features == 0 {
+		p.layer = newLayer(p.dataset.ID, append(names(p.columns), generalizedKey(p.columns)))
+	} else if p.layer, p.rows, ok = parseLayer(raw, p.drawn, gathers); !ok || len(p.layer.keys) != len(p.columns)+1 {
+		return false, nil
+	}
+	for _, c := range changes {
+		// What is not found where something was left out may be what was. The database
+		// measures a row a little otherwise.
+		if c.before && p.tile.Omitted > p.tile.lost && math.Ldexp(c.size*pixelsOfTile, p.address.Z) > drawnFrom*0.999 && !p.drawn[c.fid] {
+			return false, nil
+		}
+	}
+	if p.now, err = p.versions(ctx, p.release); err != nil || !gathers {
+		return err == nil, err
+	}
+	if p.cover == nil {
+		p.cover, ok, err = p.gathered(ctx, p.address)
+		return ok, err
+	}
+	before, err := p.versions(ctx, stateAt(p.release, p.from.base))
+	if err != nil {
+		return false, err
+	}
+	p.cover.without(p.part(p.cover, p.address, p.base, before))
+	p.cover.merge(p.part(p.cover, p.address, p.base, p.now), 0, 0, 0)
+	return true, nil
+}
+
+// draw makes the tile of what stays and of what is now. ok is false where that is
+// not all.
+func (p *patch) draw() (t *Tile, ok bool) {
+	a := p.address
+	attrs := attributes(p.columns)
+	p.shaper.at(a)
+	scale, origin := math.Ldexp(Extent, a.Z), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}
+	for _, row := range p.now {
+		if p.cover != nil && row.pixels(a.Z) < p.cover.drawnFrom() {
+			continue
+		}
+		p.shaper.draw(&row.figure, scale, origin)
+		if p.shaper.collapsed && p.shaper.empty() && centred(row, a) || p.dim != 0 && p.dim != 2 && row.pixels(a.Z) < 1 {
+			return nil, false // it is left out, and counted
+		}
+		if p.shaper.empty() {
 			continue
 		}
 		for i := range attrs {
-			attrs[i].tag(old, i, row.values[i])
+			attrs[i].tag(p.layer, i, row.values[i])
 		}
-		old.add(row.fid, &w.shaper.out)
-		kept++
+		p.layer.add(row.fid, &p.shaper.out)
+		p.rows++
 	}
-	out := s.source.finish(old.encode(nil, len(old.marks)), kept)
-	out.Generalized = t.Generalized
-	return out, len(out.Gzip) <= s.source.config.MaxBytes, nil
+	marks := len(p.layer.marks)
+	merged, lost := p.cells(p.layer, p.cover, p.columns, attrs)
+	p.rows += int64(len(p.layer.marks) - marks)
+	t = p.source.finish(p.layer.encode(nil, len(p.layer.marks)), p.rows)
+	t.Generalized, t.Omitted, t.lost = merged, p.tile.Omitted-p.tile.lost+lost, lost
+	return t, len(t.Gzip) <= p.source.config.MaxBytes
 }
 
-// unseen reports whether rows are where they were at the revision base, within a
-// millimetre, and what they were, as far as columns tell.
-func (s *Archives) unseen(ctx context.Context, r *catalog.Release, base int64, columns []catalog.Column, fids []int64) (same bool, err error) {
-	if len(fids) == 0 {
-		return true, nil
-	}
-	if len(fids) > maxPatched {
+// unseen reports whether the changed rows are where they were at the archive's
+// revision, within a millimetre, and what they were, as far as the tile tells.
+func (p *patch) unseen(ctx context.Context) (same bool, err error) {
+	if len(p.drawn) > maxPatched {
 		return false, nil
 	}
-	then := *r
-	then.Revision = base
+	r, fids, columns := p.release, slices.Collect(maps.Keys(p.drawn)), p.columns
+	if p.dim == 1 {
+		columns = joinColumns(p.dataset, r, nil)
+	}
 	side := func(r *catalog.Release) *postgis.SQL {
 		q := new(postgis.SQL).Raw("(SELECT fid, geom")
 		for _, c := range columns {
@@ -117,30 +177,29 @@ func (s *Archives) unseen(ctx context.Context, r *catalog.Release, base int64, c
 		}
 		return r.From(q).Raw(" AND fid = ANY(").Arg(fids).Raw("::bigint[]))")
 	}
-	q := new(postgis.SQL).Raw("SELECT NOT EXISTS (SELECT FROM unnest(").Arg(fids).Raw("::bigint[]) f LEFT JOIN ").Add(side(&then)).Raw(" b ON b.fid = f LEFT JOIN ").
+	q := new(postgis.SQL).Raw("SELECT NOT EXISTS (SELECT FROM unnest(").Arg(fids).Raw("::bigint[]) f LEFT JOIN ").Add(side(stateAt(r, p.from.base))).Raw(" b ON b.fid = f LEFT JOIN ").
 		Add(side(r)).Raw(" n ON n.fid = f WHERE (b.geom IS DISTINCT FROM n.geom AND coalesce(ST_HausdorffDistance(b.geom, n.geom) > 1e-8, true))")
 	for _, c := range columns {
 		q.Raw(" OR b.").Ident(c.Name).Raw(" IS DISTINCT FROM n.").Ident(c.Name)
 	}
 	q.Raw(")")
-	if err := s.pool.QueryRow(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe}, q.Args()...)...).Scan(&same); err != nil {
+	if err := p.source.pool.QueryRow(ctx, q.String(), append([]any{pgx.QueryExecModeCacheDescribe}, q.Args()...)...).Scan(&same); err != nil {
 		return false, fmt.Errorf("compare changed rows of %s: %w", r.Relation[1], err)
 	}
 	return same, nil
 }
 
-// versions reads rows of a release by their fids, those that meet the tile.
-func (w *cutWorker) versions(ctx context.Context, a Address, fids map[int64]bool) ([]*row, error) {
-	list := slices.Collect(maps.Keys(fids))
-	sel := &selection{release: w.release, columns: w.columns, box: a.Degrees(Buffer)}
-	rows, _, err := w.load(ctx, sel, sel.allSQL(0).Raw(" AND fid = ANY(").Arg(list).Raw("::bigint[])"), nil, 0)
+// versions reads the changed rows as they are in a release, those that meet the tile.
+func (p *patch) versions(ctx context.Context, r *catalog.Release) ([]*row, error) {
+	sel := &selection{release: r, columns: p.columns, box: p.address.Degrees(Buffer)}
+	rows, _, err := p.load(ctx, sel, sel.allSQL(0).Raw(" AND fid = ANY(").Arg(slices.Collect(maps.Keys(p.drawn))).Raw("::bigint[])"), nil, 0)
 	return rows, err
 }
 
 // parseLayer reads a tile of one layer of ours into a layer in the making, without
-// the features of some ids, of which it notes those that it found. It tells how many
-// features' rows are kept.
-func parseLayer(tile []byte, without map[int64]bool) (l *layer, kept int64, ok bool) {
+// the features of some ids, of which it notes those that it found, and, where cells
+// are drawn anew, without those that have no id. It tells how many rows are kept.
+func parseLayer(tile []byte, without map[int64]bool, cells bool) (l *layer, kept int64, ok bool) {
 	field, body, rest := nextField(tile)
 	if field != keyLayer || len(rest) > 0 {
 		return nil, 0, false
@@ -156,6 +215,9 @@ func parseLayer(tile []byte, without map[int64]bool) (l *layer, kept int64, ok b
 			l.name = string(value)
 		case keyFeature:
 			id, has := featureID(value)
+			if !has && cells {
+				continue
+			}
 			if _, gone := without[id]; has && gone {
 				without[id] = true
 				continue

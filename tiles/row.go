@@ -31,7 +31,8 @@ type row struct {
 	index int32     // in the rows at hand
 }
 
-// pixels is the width or height of the row at a zoom, the larger, in pixels.
+// pixels is the width or height of the row at a zoom, the larger, in pixels; for a
+// polygon so thin that it would fall into the grid, less.
 func (r *row) pixels(z int) float64 { return math.Ldexp(r.size*pixelsOfTile, z) }
 
 // clone gives the row memory of its own, so that it may outlive its block.
@@ -93,6 +94,7 @@ func (w *cutWorker) row(raw [][]byte) *row {
 		}
 	}
 	if w.dim == 2 {
+		r.size = min(r.size, thinness*r.figure.area()/r.size)
 		var class []byte
 		if w.classAt >= 0 {
 			class = r.values[w.classAt]
@@ -101,6 +103,10 @@ func (w *cutWorker) row(raw [][]byte) *row {
 	}
 	return r
 }
+
+// thinness makes a polygon as thin as the coarsest grid, half a pixel, count as too
+// small to be drawn.
+const thinness = 2 * drawnPixels
 
 func byFID(a, b *row) int {
 	switch {

@@ -54,6 +54,17 @@ func newShaper(a Address, tolerance float64) *shaper {
 	return s
 }
 
+// at has figures drawn for a tile of that zoom.
+func (s *shaper) at(a Address) {
+	s.snap, s.tolerance, s.cell = snapAt(a.zoom()), 1, 0
+	if a.zoom() < DetailZoom {
+		s.cell = lineCell
+	}
+	if a.zoom() >= MaxTileZoom {
+		s.tolerance = 0
+	}
+}
+
 // lineCell is the cell of lines below DetailZoom, an even part of a tile: lines are
 // joined differently in tiles that lie beside each other, and meet at their edge all
 // the same.

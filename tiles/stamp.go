@@ -16,10 +16,11 @@ const (
 // stampID names the counts among the fields of the extra field.
 var stampID = [2]byte{'c', 'D'}
 
-// stamped gives the bytes of a tile with its counts: features, gathered, omitted.
+// stamped gives the bytes of a tile with its counts: features, gathered, omitted, and of
+// these lost and dropped.
 func stamped(t *Tile) []byte {
 	var counts []byte
-	for _, n := range []int64{t.Features, t.Generalized, t.Omitted} {
+	for _, n := range []int64{t.Features, t.Generalized, t.Omitted, t.lost, t.dropped} {
 		counts = binary.AppendUvarint(counts, uint64(n))
 	}
 	out := make([]byte, 0, len(t.Gzip)+6+len(counts))
@@ -45,7 +46,7 @@ func unstamped(b []byte) (t *Tile, ok bool) {
 	counts := field[4:size]
 	sum := sha256.Sum256(b)
 	t = &Tile{Gzip: b, Length: int(binary.LittleEndian.Uint32(b[len(b)-4:])), ETag: `"` + hex.EncodeToString(sum[:16]) + `"`}
-	for _, to := range []*int64{&t.Features, &t.Generalized, &t.Omitted} {
+	for _, to := range []*int64{&t.Features, &t.Generalized, &t.Omitted, &t.lost, &t.dropped} {
 		n, size := binary.Uvarint(counts)
 		if size <= 0 || n > 1<<40 {
 			return nil, false

@@ -133,8 +133,8 @@ func (s *Archives) prune(content string, revision int64) error {
 	}
 	for _, n := range files[content] {
 		if n != 0 && n < revision {
-			if err := os.Remove(s.path(content, n)); err != nil && !os.IsNotExist(err) {
-				return fmt.Errorf("remove an archive: %w", err)
+			if err := s.remove(content, n); err != nil {
+				return err
 			}
 		}
 	}
@@ -146,9 +146,13 @@ const abandoned = time.Hour
 
 // sweep removes what processes that died had begun.
 func (s *Archives) sweep() error {
-	begun, err := filepath.Glob(filepath.Join(s.dir, "*"+archiveSuffix+".*.tmp"))
-	if err != nil {
-		return fmt.Errorf("look for begun archives: %w", err)
+	var begun []string
+	for _, suffix := range []string{archiveSuffix, coversSuffix} {
+		found, err := filepath.Glob(filepath.Join(s.dir, "*"+suffix+".*.tmp"))
+		if err != nil {
+			return fmt.Errorf("look for begun archives: %w", err)
+		}
+		begun = append(begun, found...)
 	}
 	for _, path := range begun {
 		info, err := os.Stat(path)
@@ -193,8 +197,8 @@ func (s *Archives) clear(ctx context.Context) error {
 			return err
 		}
 		for _, revision := range files[name] {
-			if err := os.Remove(s.path(name, revision)); err != nil && !os.IsNotExist(err) {
-				return fmt.Errorf("remove an archive: %w", err)
+			if err := s.remove(name, revision); err != nil {
+				return err
 			}
 		}
 	}

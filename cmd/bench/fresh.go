@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -26,7 +27,17 @@ func (b *bench) archived(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("切片入档 cut into an archive：%s\n", show(d))
+	fmt.Printf("切片入档 cut into an archive：%s", show(d))
+	files, err := os.ReadDir(filepath.Join(b.dir, "tiles"))
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if info, err := f.Info(); err == nil {
+			fmt.Printf("，%s %.1f MB", filepath.Ext(f.Name()), float64(info.Size())/1e6)
+		}
+	}
+	fmt.Println()
 	for _, zooms := range [][2]int{{0, tiles.ArchiveZoom}, {tiles.ArchiveZoom + 1, tiles.MaxTileZoom}, {tiles.MaxTileZoom + 1, tiles.MaxZoom}} {
 		if err := b.coldOf(ctx, archives, zooms); err != nil {
 			return err
@@ -82,37 +93,45 @@ func (b *bench) fresh(ctx context.Context, archives *tiles.Archives, log *slog.L
 		d, _ := known.Snapshot().For(everything{}).Dataset("dltb")
 		return d
 	}
+	edits := []struct {
+		name, which, geometry, class string
+	}{
+		{"属性 attributes", "true", "geom", `"DLBM"`},
+		{"小图斑的图形与地类 shape and class of a small parcel", "span < 0.0006", "ST_Scale(geom, ST_MakePoint(0.9, 0.9), ST_Centroid(geom))", `(SELECT "DLBM" FROM data.dltb WHERE fid = d.fid / 2 + 1)`},
+	}
 	r := rand.New(rand.NewPCG(2, 2))
-	waits := make(map[int][]time.Duration)
-	zooms := []int{15, 14, 12, 10, 8}
-	for range 40 {
-		d := current()
-		fid := 1 + r.Int64N(d.Current.Rows)
-		var feature string
-		var lon, lat float64
-		if err := b.pool.QueryRow(ctx, `SELECT json_build_object('type', 'Feature', 'geometry', ST_AsGeoJSON(geom, 12)::json,
-			'properties', to_jsonb(d) - 'fid' - 'rev' - 'geom' || jsonb_build_object('BZ', $2::text))::text, ST_XMin(geom), ST_YMin(geom)
-			FROM data.dltb d WHERE fid = $1`, fid, fmt.Sprint(r.Int64())).Scan(&feature, &lon, &lat); err != nil {
-			return err
+	zooms := []int{15, 14, 13, 12, 10, 8, 5}
+	for _, edit := range edits {
+		waits := make(map[int][]time.Duration)
+		for range 40 {
+			for _, z := range zooms {
+				var fid int64
+				var feature string
+				var lon, lat float64
+				if err := b.pool.QueryRow(ctx, `SELECT fid, json_build_object('type', 'Feature', 'geometry', ST_AsGeoJSON(`+edit.geometry+`, 12)::json,
+					'properties', to_jsonb(d) - 'fid' - 'rev' - 'geom' || jsonb_build_object('BZ', $2::text, 'DLBM', `+edit.class+`))::text, ST_XMin(geom), ST_YMin(geom)
+					FROM data.dltb d WHERE fid = (SELECT fid FROM content.dltb_d1 WHERE fid >= $1 AND `+edit.which+` ORDER BY fid LIMIT 1)`,
+					1+r.Int64N(current().Current.Rows*9/10), fmt.Sprint(r.Int64())).Scan(&fid, &feature, &lon, &lat); err != nil {
+					return err
+				}
+				a := around(lon, lat, z)[4]
+				start := time.Now()
+				_, revision, err := store.Write(ctx, current(), features.Edit{FID: fid, Feature: []byte(feature), Box: catalog.Bounds{-180, -90, 180, 90}})
+				if err != nil {
+					return err
+				}
+				for current().Revision < revision {
+					time.Sleep(200 * time.Microsecond)
+				}
+				if _, err := source.Tile(ctx, current(), current().Current, a); err != nil {
+					return err
+				}
+				waits[z] = append(waits[z], time.Since(start))
+			}
 		}
 		for _, z := range zooms {
-			a := around(lon, lat, z)[4]
-			start := time.Now()
-			_, revision, err := store.Write(ctx, current(), features.Edit{FID: fid, Feature: []byte(feature), Box: catalog.Bounds{-180, -90, 180, 90}})
-			if err != nil {
-				return err
-			}
-			for current().Revision < revision {
-				time.Sleep(200 * time.Microsecond)
-			}
-			if _, err := source.Tile(ctx, current(), current().Current, a); err != nil {
-				return err
-			}
-			waits[z] = append(waits[z], time.Since(start))
+			fmt.Printf("编辑提交到新瓦片 edit to fresh tile，%s z%d：%s\n", edit.name, z, quantiles(waits[z]))
 		}
-	}
-	for _, z := range zooms {
-		fmt.Printf("编辑提交到新瓦片 edit to fresh tile z%d：%s\n", z, quantiles(waits[z]))
 	}
 	return nil
 }

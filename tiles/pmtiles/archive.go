@@ -73,7 +73,7 @@ func (a *Archive) Header() Header { return a.header }
 func (a *Archive) holdsNothing() (bool, error) {
 	h := a.header
 	e := a.root[0]
-	if h.Addressed != 1 || len(a.root) != 1 || e.run != 1 || e.length > 64 || h.TileType != MVT || h.TileCompression != Gzip {
+	if h.Addressed != 1 || len(a.root) != 1 || e.run != 1 || e.length > 64 {
 		return false, nil
 	}
 	b, err := a.section(Section{h.Tiles.Offset + e.offset, uint64(e.length)})

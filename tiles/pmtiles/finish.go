@@ -93,6 +93,9 @@ func (w *Writer) header() Header {
 		MinZoom: zoom(w.entries[0].id), MaxZoom: zoom(w.entries[len(w.entries)-1].id),
 		Bounds: widened(w.config.Bounds), Center: w.config.Center,
 	}
+	if w.config.Opaque {
+		h.TileType, h.TileCompression = UnknownType, UnknownCompression
+	}
 	b := h.Bounds
 	if c := h.Center; c[0] < b[0] || c[0] > b[2] || c[1] < b[1] || c[1] > b[3] {
 		h.Center = [2]float64{(b[0] + b[2]) / 2, (b[1] + b[3]) / 2}

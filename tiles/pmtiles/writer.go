@@ -39,6 +39,8 @@ type Config struct {
 	// MinZoom and MaxZoom are those of an archive without tiles; otherwise the
 	// tiles decide.
 	MinZoom, MaxZoom int
+	// Opaque tells that the tiles are no vector tiles, nor gzip.
+	Opaque bool
 	// MaxEntries bounds the entries of the directories, each of which takes some
 	// hundred bytes of memory until Close: tiles that follow each other and have
 	// one content are one entry. 0 is DefaultMaxEntries.
