@@ -440,5 +440,5 @@ func (s *Server) deliveryChangesTile(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return sendTile(w, r, t, false, d)
+	return s.sendTile(w, r, t, false, d)
 }

@@ -129,17 +129,18 @@ func components() (map[string]any, error) {
 			omittedHeader:     header("因过小、过多而未画的要素数；“>=”表示至少", "features left out for being too small or too many; >= means at least", text),
 		},
 		"responses": map[string]any{
-			"NotModified": map[string]any{"description": "未改变 / not modified", "headers": headers("ETag", "Cache-Control", "X-Request-Id", releaseHeader, revisionHeader, omittedHeader, generalizedHeader)},
-			"BadRequest":  problemResponse("请求有误 / the request is wrong"),
-			"KeyInvalid":  problemResponse("密钥无效 / the key is not valid"),
-			"Forbidden":   problemResponse("无权操作 / not permitted"),
-			"NotFound":    problemResponse("未找到，或不对您开放 / not found, or not shared with you"),
-			"Conflict":    problemResponse("与现状冲突 / in conflict with the present state"),
-			"TooLarge":    problemResponse("超出上限 / beyond a bound"),
-			"MediaType":   problemResponse("内容类型不支持 / unsupported media type"),
-			"Refused":     problemResponse("按规则不予接受 / refused by rule"),
-			"Internal":    problemResponse("平台内部错误 / a fault of the platform"),
-			"Busy":        problemResponse("暂时繁忙 / busy for the moment", "Retry-After"),
+			"NotModified":   map[string]any{"description": "未改变 / not modified", "headers": headers("ETag", "Cache-Control", "X-Request-Id", releaseHeader, revisionHeader, omittedHeader, generalizedHeader)},
+			"BadRequest":    problemResponse("请求有误 / the request is wrong"),
+			"KeyInvalid":    problemResponse("密钥无效 / the key is not valid"),
+			"Forbidden":     problemResponse("无权操作 / not permitted"),
+			"NotFound":      problemResponse("未找到，或不对您开放 / not found, or not shared with you"),
+			"NotAcceptable": problemResponse("没有可接受的编码 / no coding that is acceptable"),
+			"Conflict":      problemResponse("与现状冲突 / in conflict with the present state"),
+			"TooLarge":      problemResponse("超出上限 / beyond a bound"),
+			"MediaType":     problemResponse("内容类型不支持 / unsupported media type"),
+			"Refused":       problemResponse("按规则不予接受 / refused by rule"),
+			"Internal":      problemResponse("平台内部错误 / a fault of the platform"),
+			"Busy":          problemResponse("暂时繁忙 / busy for the moment", "Retry-After"),
 		},
 		"securitySchemes": map[string]any{
 			"bearer": map[string]any{"type": "http", "scheme": "bearer", "description": "单位密钥 / organisation key"},
@@ -270,6 +271,7 @@ func responses(r route) map[string]any {
 	}
 	if media == mediaMVT {
 		out["204"] = map[string]any{"description": "瓦片内没有要素 / the tile is empty", "headers": headers(named...)}
+		out["406"] = ref("responses", "NotAcceptable")
 	}
 	if cached {
 		out["304"] = ref("responses", "NotModified")

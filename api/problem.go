@@ -38,6 +38,8 @@ func statusOf(p *problem.Error) (status int, zh, en string) {
 		return http.StatusMethodNotAllowed, "方法不支持", "Method not allowed"
 	case errMedia:
 		return http.StatusUnsupportedMediaType, "媒体类型不支持", "Unsupported media type"
+	case errCoding:
+		return http.StatusNotAcceptable, "没有可接受的编码", "Not acceptable"
 	}
 	switch p.Kind {
 	case problem.NotFound:

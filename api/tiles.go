@@ -1,10 +1,7 @@
 package api
 
 import (
-	"bytes"
-	"compress/gzip"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -56,7 +53,7 @@ func (s *Server) tile(w http.ResponseWriter, r *request) error {
 	}
 	stamp(w, d, rel)
 	named := r.query.Get("rev") == strconv.FormatInt(d.Revision, 10)
-	return sendTile(w, r, t, named, d)
+	return s.sendTile(w, r, t, named, d)
 }
 
 // tilesOfSeveral answers several collections' features in one tile, a layer each.
@@ -82,7 +79,7 @@ func (s *Server) tilesOfSeveral(w http.ResponseWriter, r *request) error {
 	w.Header().Set(releaseHeader, strings.Join(releases, ", "))
 	// Without their names the same revisions may be of other collections tomorrow.
 	named := r.query.Has("collections") && r.query.Get("rev") == revisions(datasets)
-	return sendTile(w, r, t, named, datasets...)
+	return s.sendTile(w, r, t, named, datasets...)
 }
 
 // revisions names the state of several datasets at once.
@@ -127,9 +124,9 @@ func (r *request) several(most int) ([]*catalog.Dataset, error) {
 	return out, nil
 }
 
-// sendTile answers a tile as it is cached, compressed, unless the caller takes
-// no gzip. A tile asked for by the revision it has never changes.
-func sendTile(w http.ResponseWriter, r *request, t *tiles.Tile, named bool, datasets ...*catalog.Dataset) error {
+// sendTile answers a tile in the coding that the caller likes best, gzip as it is
+// cached. A tile asked for by the revision it has never changes.
+func (s *Server) sendTile(w http.ResponseWriter, r *request, t *tiles.Tile, named bool, datasets ...*catalog.Dataset) error {
 	cache := visibility(r, datasets...) + ", no-cache"
 	if named {
 		cache = visibility(r, datasets...) + ", max-age=31536000, immutable"
@@ -145,34 +142,20 @@ func sendTile(w http.ResponseWriter, r *request, t *tiles.Tile, named bool, data
 	if t.Generalized > 0 {
 		h.Set(generalizedHeader, strconv.FormatInt(t.Generalized, 10))
 	}
+	h.Add("Vary", "Accept-Encoding")
 	if t.Features == 0 {
 		return send(w, r, mediaMVT, t.ETag, cache, http.StatusNoContent, nil)
 	}
-	h.Add("Vary", "Accept-Encoding")
-	if acceptsGzip(r.Header.Get("Accept-Encoding")) {
-		h.Set("Content-Encoding", "gzip")
-		return send(w, r, mediaMVT, t.ETag, cache, http.StatusOK, t.Gzip)
-	}
-	z, err := gzip.NewReader(bytes.NewReader(t.Gzip))
+	coding, err := codingFor(r.Header.Values("Accept-Encoding"))
 	if err != nil {
-		return fmt.Errorf("open tile: %w", err)
+		return err
 	}
-	raw, err := io.ReadAll(z)
+	body, etag, err := s.Tiles.Encoded(r.Context(), t, coding)
 	if err != nil {
-		return fmt.Errorf("open tile: %w", err)
+		return err
 	}
-	// Another representation has another strong ETag (RFC 9110, 8.8.3.3).
-	return send(w, r, mediaMVT, strings.TrimSuffix(t.ETag, `"`)+`-identity"`, cache, http.StatusOK, raw)
-}
-
-func acceptsGzip(header string) bool {
-	for _, part := range strings.Split(header, ",") {
-		coding, params, _ := strings.Cut(strings.TrimSpace(part), ";")
-		if coding = strings.TrimSpace(coding); coding == "gzip" || coding == "*" {
-			q, ok := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q=")
-			f, err := strconv.ParseFloat(q, 64)
-			return !ok || err == nil && f > 0
-		}
+	if coding != tiles.Identity {
+		h.Set("Content-Encoding", string(coding))
 	}
-	return false
+	return send(w, r, mediaMVT, etag, cache, http.StatusOK, body)
 }

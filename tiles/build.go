@@ -18,7 +18,8 @@ import (
 type Tile struct {
 	Gzip   []byte // application/vnd.mapbox-vector-tile, gzip; nil for an empty tile
 	Length int    // of the tile itself, in bytes
-	// ETag is a strong entity tag, quotes included, of the tile itself.
+	// ETag is a strong entity tag, quotes included, of Gzip. Source.Encoded has those of
+	// other codings.
 	ETag string
 	// Features is how many rows are drawn; a tile of none is empty.
 	Features int64
@@ -35,6 +36,8 @@ type Tile struct {
 	// Of Omitted: those whose class comes to less than a cell, and those for which
 	// there was no room.
 	lost, dropped int64
+
+	zstd []byte // of an entry of the cache that holds a tile in this coding, and nothing else
 }
 
 const (

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/errgroup"
 
@@ -58,6 +59,7 @@ type Source struct {
 	flights flights
 	turns   turns
 	writers sync.Pool // *gzip.Writer
+	zstd    func() *zstd.Encoder
 }
 
 // key names one tile for ever: a relation is never renamed, a release's revision
@@ -110,12 +112,12 @@ func NewSource(pool *pgxpool.Pool, c Config) *Source {
 	if c.Queue <= 0 {
 		c.Queue = 256
 	}
-	s := &Source{pool: pool, config: c}
+	s := &Source{pool: pool, config: c, zstd: newZstd()}
 	s.cache = otter.Must(&otter.Options[key, *Tile]{
 		MaximumWeight: uint64(c.CacheBytes),
 		Weigher: func(k key, t *Tile) uint32 {
 			const overhead = 400 // of the entry, the Tile and the key
-			return uint32(min(len(k.parts)+len(t.Gzip)+overhead, math.MaxUint32))
+			return uint32(min(len(k.parts)+len(t.Gzip)+len(t.zstd)+overhead, math.MaxUint32))
 		},
 	})
 	s.turns.init(c.Builds, c.Queue)
