@@ -126,7 +126,7 @@ func KeyFromRequest(r *http.Request) (string, error) {
 		}
 		return nil
 	}
-	for _, v := range r.Header.Values("Authorization") {
+	for _, v := range r.Header["Authorization"] {
 		scheme, credentials, ok := strings.Cut(strings.TrimSpace(v), " ")
 		if !ok {
 			return "", problem.New(problem.Invalid, "authorization-scheme", "Authorization",
@@ -139,7 +139,7 @@ func KeyFromRequest(r *http.Request) (string, error) {
 			return "", err
 		}
 	}
-	for _, v := range r.Header.Values("X-API-Key") {
+	for _, v := range r.Header["X-Api-Key"] {
 		if err := add(v); err != nil {
 			return "", err
 		}

@@ -109,7 +109,7 @@ func New(config Config, services Services) http.Handler {
 	s.define = sync.OnceValues(func() (definition, error) { return define(config.City, s.routes) })
 
 	r := chi.NewRouter()
-	r.Use(s.identify, s.observe, s.guard, middleware.GetHead, cors.Handler(cors.Options{
+	r.Use(s.open, s.observe, s.guard, middleware.GetHead, cors.Handler(cors.Options{
 		AllowedOrigins: []string{"*"},
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders: []string{"Authorization", "X-API-Key", "Content-Type", "If-None-Match", "If-Match", uploadOffset},

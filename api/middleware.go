@@ -1,10 +1,10 @@
 package api
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -15,29 +15,47 @@ import (
 	"changde/access"
 )
 
-type requestIDKey struct{}
+// Header values that many answers have. They are never changed in place: adding to
+// one of their length makes another.
+var (
+	nosniff = []string{"nosniff"}
+	varies  = []string{"Authorization, X-API-Key"}
+)
 
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
-}
-
-// identify gives each request an id that the answer, the problem and the log
-// share. Ids from outside are not taken over: they would let a caller write into
-// the log.
-func (s *Server) identify(next http.Handler) http.Handler {
+// open gives each request an id that the answer, the problem and the log share, and a
+// time limit, bounds the body, and sets the headers every answer has. Ids from outside
+// are not taken over: they would let a caller write into the log.
+func (s *Server) open(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var b [8]byte
 		_, _ = rand.Read(b[:]) // never fails
-		id := hex.EncodeToString(b[:])
-		w.Header().Set("X-Request-Id", id)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+		var text [2 * len(b)]byte
+		hex.Encode(text[:], b[:])
+		c := &opened{Context: r.Context(), id: string(text[:])}
+		defer c.close()
+		h := w.Header()
+		h["X-Request-Id"] = []string{c.id}
+		h["X-Content-Type-Options"] = nosniff
+		h["Vary"] = varies
+		bounded := !streams(r) // those are long by nature, with bounds of their own
+		if bounded {
+			c.until = time.Now().Add(s.config.Timeout)
+		}
+		r = r.WithContext(c)
+		if bounded && r.Body != nil && r.Body != http.NoBody {
+			r.Body = http.MaxBytesReader(w, r.Body, s.config.MaxBody)
+		}
+		next.ServeHTTP(w, r)
 	})
 }
 
 // observe logs each request without its key.
 func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.config.Log.Enabled(r.Context(), slog.LevelDebug) {
+			next.ServeHTTP(w, r)
+			return
+		}
 		start := time.Now()
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		defer func() {
@@ -48,8 +66,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	})
 }
 
-// guard bounds the body, sets the headers every answer has, and turns a panic
-// into an internal problem.
+// guard turns a panic into an internal problem.
 func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -63,16 +80,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			s.config.Log.ErrorContext(r.Context(), "panic", "value", fmt.Sprint(v), "stack", string(debug.Stack()))
 			s.writeProblem(w, r, fmt.Errorf("panic: %v", v))
 		}()
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Add("Vary", "Authorization, X-API-Key")
-		if streams(r) { // long by nature, with bounds of their own
-			next.ServeHTTP(w, r)
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, s.config.MaxBody)
-		ctx, cancel := context.WithTimeout(r.Context(), s.config.Timeout)
-		defer cancel()
-		next.ServeHTTP(w, r.WithContext(ctx))
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -42,8 +42,9 @@ type templatedLink struct {
 
 // stamp names the release an answer shows.
 func stamp(w http.ResponseWriter, d *catalog.Dataset, rel *catalog.Release) {
-	w.Header().Set(releaseHeader, strconv.Itoa(rel.Number))
-	w.Header().Set(revisionHeader, strconv.FormatInt(d.Revision, 10))
+	values := [...]string{strconv.Itoa(rel.Number), strconv.FormatInt(d.Revision, 10)}
+	h := w.Header()
+	h[releaseHeader], h[revisionHeader] = values[:1:1], values[1:]
 }
 
 // linkNext names the next page in the header too (RFC 8288).
@@ -83,19 +84,20 @@ func writeJSON(w http.ResponseWriter, r *request, media string, v any, datasets 
 // send answers 304 when the caller has the entity, otherwise the entity.
 func send(w http.ResponseWriter, r *request, media, etag, cache string, status int, body []byte) error {
 	h := w.Header()
-	h.Set("Content-Type", media)
-	h.Set("Cache-Control", cache)
+	values := [...]string{media, cache, etag, ""} // one piece of memory for all
+	h["Cache-Control"] = values[1:2:2]
 	if etag != "" {
-		h.Set("ETag", etag)
+		h["Etag"] = values[2:3:3]
 		if matches(r.Header.Get("If-None-Match"), etag) {
-			h.Del("Content-Type")
-			h.Del("Content-Encoding")
+			delete(h, "Content-Encoding")
 			w.WriteHeader(http.StatusNotModified)
 			return nil
 		}
 	}
+	h["Content-Type"] = values[:1:1]
 	if status != http.StatusNoContent {
-		h.Set("Content-Length", strconv.Itoa(len(body)))
+		values[3] = strconv.Itoa(len(body))
+		h["Content-Length"] = values[3:]
 	}
 	w.WriteHeader(status)
 	if r.Method == http.MethodHead || status == http.StatusNoContent {

@@ -180,7 +180,7 @@ func (s *Server) admit(hr *http.Request, known map[string]bool) (*request, error
 			return nil, err
 		}
 	}
-	r.view = s.Catalog.Snapshot().For(r.principal)
+	r.view = s.Catalog.Snapshot().For(&r.principal)
 	return r, nil
 }
 

@@ -18,15 +18,14 @@ var errNotReady = problem.New(problem.Busy, "not-ready", "", "数据库暂不可
 
 // address reads the tile's place in the path: z, row, column (OGC API - Tiles).
 func (r *request) address() (tiles.Address, error) {
-	var level, row, col int
-	for name, to := range map[string]*int{"tileMatrix": &level, "tileRow": &row, "tileCol": &col} {
-		n, err := strconv.Atoi(r.param(name))
-		if err != nil {
+	var n [3]int // level, row, column
+	for i, name := range [...]string{"tileMatrix", "tileRow", "tileCol"} {
+		var err error
+		if n[i], err = strconv.Atoi(r.param(name)); err != nil {
 			return tiles.Address{}, problem.New(problem.NotFound, "tile-outside", r.param(name), "瓦片地址须为整数：级别/行/列", "a tile's address is whole numbers: level/row/column")
 		}
-		*to = n
 	}
-	return tiles.Locate(r.param("tileMatrixSet"), level, row, col)
+	return tiles.Locate(r.param("tileMatrixSet"), n[0], n[1], n[2])
 }
 
 // tile answers one collection's tile.
@@ -124,13 +123,20 @@ func (r *request) several(most int) ([]*catalog.Dataset, error) {
 	return out, nil
 }
 
+// keeping is the Cache-Control of tiles by their visibility, and by whether they were
+// asked for by the revision they have.
+var keeping = map[string]map[bool]string{
+	"public":  {false: "public, no-cache", true: "public, max-age=31536000, immutable"},
+	"private": {false: "private, no-cache", true: "private, max-age=31536000, immutable"},
+}
+
+// codings are header values, which are never changed in place.
+var codings = map[tiles.Coding][]string{tiles.GZIP: {string(tiles.GZIP)}, tiles.ZSTD: {string(tiles.ZSTD)}}
+
 // sendTile answers a tile in the coding that the caller likes best, gzip as it is
 // cached. A tile asked for by the revision it has never changes.
 func (s *Server) sendTile(w http.ResponseWriter, r *request, t *tiles.Tile, named bool, datasets ...*catalog.Dataset) error {
-	cache := visibility(r, datasets...) + ", no-cache"
-	if named {
-		cache = visibility(r, datasets...) + ", max-age=31536000, immutable"
-	}
+	cache := keeping[visibility(r, datasets...)][named]
 	h := w.Header()
 	if t.Omitted > 0 {
 		omitted := strconv.FormatInt(t.Omitted, 10)
@@ -142,7 +148,7 @@ func (s *Server) sendTile(w http.ResponseWriter, r *request, t *tiles.Tile, name
 	if t.Generalized > 0 {
 		h.Set(generalizedHeader, strconv.FormatInt(t.Generalized, 10))
 	}
-	h.Add("Vary", "Accept-Encoding")
+	h["Vary"] = append(h["Vary"], "Accept-Encoding")
 	if t.Features == 0 {
 		return send(w, r, mediaMVT, t.ETag, cache, http.StatusNoContent, nil)
 	}
@@ -155,7 +161,7 @@ func (s *Server) sendTile(w http.ResponseWriter, r *request, t *tiles.Tile, name
 		return err
 	}
 	if coding != tiles.Identity {
-		h.Set("Content-Encoding", string(coding))
+		h["Content-Encoding"] = codings[coding]
 	}
 	return send(w, r, mediaMVT, etag, cache, http.StatusOK, body)
 }

@@ -1,9 +1,16 @@
 package api_test
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
+	"time"
+
+	"changde/api"
+	"changde/features"
+	"changde/tiles"
 )
 
 // sink takes an answer and keeps nothing.
@@ -33,8 +40,36 @@ func warm(t testing.TB, w *world, target string) func() {
 	return ask
 }
 
+// What a tile in memory costs beyond its bytes. Half of it is the router's and the
+// header's; the rest is the request, the view of the dataset and the key of the tile.
+const warmAllocations = 32
+
+func TestWarmTileIsLean(t *testing.T) {
+	ask := warm(t, newWorld(t), "/collections/counties/tiles/"+address+"?rev=1")
+	if n := testing.AllocsPerRun(1000, ask); n > warmAllocations {
+		t.Errorf("a tile in memory costs %.0f allocations, may cost %d", n, warmAllocations)
+	}
+}
+
+// The time for a request is limited, also where the limit is set when somebody first
+// waits.
+func TestRequestTooSlow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	handler := api.New(api.Config{City: city, Timeout: time.Nanosecond, Log: slog.New(slog.DiscardHandler)}, api.Services{
+		Catalog: w.catalog, Access: w.access, Features: features.NewStore(w.pool, features.Config{}), Tiles: tiles.NewSource(w.pool, tiles.Config{}), Pool: w.pool,
+	})
+	for _, target := range []string{"/collections/counties/items", "/collections/counties/tiles/" + address, "/collections/counties/tiles/" + address + "?as-of=2030-01-01"} {
+		a := httptest.NewRecorder()
+		handler.ServeHTTP(a, httptest.NewRequest(http.MethodGet, target, nil))
+		if a.Code != http.StatusServiceUnavailable || !strings.Contains(a.Body.String(), "request-too-slow") || !strings.Contains(a.Body.String(), a.Header().Get("X-Request-Id")) {
+			t.Errorf("GET %s: status %d: %s", target, a.Code, a.Body)
+		}
+	}
+}
+
 func BenchmarkWarmTile(b *testing.B) {
-	ask := warm(b, newWorld(b), "/collections/counties/tiles/"+address)
+	ask := warm(b, newWorld(b), "/collections/counties/tiles/"+address+"?rev=1")
 	for b.Loop() {
 		ask()
 	}

@@ -169,6 +169,12 @@ func (s *Source) Join(ctx context.Context, parts []Part, a Address) (*Tile, erro
 			fmt.Sprintf("一个瓦片可含 1 到 %d 个数据集，这里有 %d 个", maxParts, len(parts)),
 			fmt.Sprintf("a tile has 1 to %d collections; here are %d", maxParts, len(parts)))
 	}
+	if err := a.Validate(); err != nil {
+		return nil, err
+	}
+	if len(parts) == 1 {
+		return s.one(ctx, parts[0], a)
+	}
 	keys := make([]string, len(parts))
 	seen := make(map[string]bool, len(parts))
 	for i, p := range parts {
@@ -178,12 +184,6 @@ func (s *Source) Join(ctx context.Context, parts []Part, a Address) (*Tile, erro
 		}
 		seen[p.Dataset.ID] = true
 		keys[i] = p.key()
-	}
-	if err := a.Validate(); err != nil {
-		return nil, err
-	}
-	if len(parts) == 1 {
-		return s.one(ctx, parts[0], a)
 	}
 	// A key of one part has no line feed in it.
 	return s.get(ctx, key{strings.Join(keys, "\n"), a}, func(ctx context.Context) (*Tile, error) {
