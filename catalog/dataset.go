@@ -79,6 +79,7 @@ type Dataset struct {
 	Profile     string   // layer standard the deliveries are checked by, may be empty
 	Approval    Approval // what a checked delivery waits for
 	Editable    bool     // delivered rows may be changed through the API as well
+	Tiles       TileRules
 
 	// Revision grows by one with every committed change. A revision names one
 	// state of the dataset for ever, so caches are keyed by it.

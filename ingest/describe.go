@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -39,6 +40,12 @@ func describe(ctx context.Context, tx pgx.Tx, dataset string, set Settings) erro
 	if set.Metadata == nil {
 		metadata = []byte("{}")
 	}
+	var tiles []byte // nil leaves the rules as they are
+	if set.Tiles != nil {
+		if tiles, err = json.Marshal(set.Tiles); err != nil {
+			return fmt.Errorf("encode rules of tiles: %w", err)
+		}
+	}
 	var narrowed bool
 	err = tx.QueryRow(ctx, `
 		WITH old AS (SELECT id, sharing FROM changde.datasets WHERE id = $1)
@@ -50,11 +57,12 @@ func describe(ctx context.Context, tx pgx.Tx, dataset string, set Settings) erro
 			time_column = nullif(coalesce(nullif($10, ''), time_column), '-'), attribution = coalesce(nullif($11, ''), attribution),
 			synthetic = coalesce($12, synthetic), box = coalesce($13, box),
 			profile = coalesce(nullif(coalesce(nullif($14, ''), profile), '-'), ''), approval = coalesce(nullif($15, ''), approval), editable = coalesce($16, editable),
-			metadata = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each_text(metadata || coalesce($17::jsonb, '{}')) WHERE value <> '-')
+			metadata = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each_text(metadata || coalesce($17::jsonb, '{}')) WHERE value <> '-'),
+			tiles = coalesce($18::jsonb, tiles)
 		FROM old WHERE d.id = old.id
 		RETURNING (array_position(ARRAY['private', 'internal', 'public'], d.sharing) < array_position(ARRAY['private', 'internal', 'public'], old.sharing))`,
 		dataset, set.TitleZH, set.TitleEN, set.Description, set.Owner, string(set.Sharing), set.BusinessKey, set.Label, set.Class, set.TimeColumn,
-		set.Attribution, set.Synthetic, box, set.Profile, string(set.Approval), set.Editable, metadata).Scan(&narrowed)
+		set.Attribution, set.Synthetic, box, set.Profile, string(set.Approval), set.Editable, metadata, tiles).Scan(&narrowed)
 	if err != nil {
 		return fmt.Errorf("describe dataset %s: %w", dataset, err)
 	}
@@ -81,7 +89,8 @@ func describe(ctx context.Context, tx pgx.Tx, dataset string, set Settings) erro
 }
 
 // Describe changes a dataset's settings without a delivery. It takes a revision,
-// for tiles show labels and classes, and every server hears of it.
+// for tiles show labels and classes, and every server hears of it. A dataset without
+// rules for its tiles takes those of a profile that it is given.
 func (i *Ingester) Describe(ctx context.Context, dataset string, set Settings) error {
 	s, err := i.settings(ctx, Request{Dataset: dataset, Settings: set})
 	if err != nil {
@@ -96,6 +105,17 @@ func (i *Ingester) Describe(ctx context.Context, dataset string, set Settings) e
 	if set.BusinessKey != "" {
 		return problem.New(problem.Conflict, "business-key-fixed", dataset,
 			"业务主键随交付设定，以便检查唯一性：请在下一次 ingest 中用 --business-key 指定", "a business key is set by a delivery, which proves it unique: give --business-key to the next ingest")
+	}
+	if set.Profile != "" && set.Profile != NoColumn {
+		std, ok := i.config.Library.Profile(set.Profile)
+		if !ok {
+			return unknownProfile(set.Profile)
+		}
+		if set.Tiles == nil && s.tiles.IsZero() {
+			set.Tiles = tileRules(std, func(name string) bool {
+				return slices.ContainsFunc(s.columns, func(c catalog.Column) bool { return c.Name == name })
+			})
+		}
 	}
 	return pgx.BeginFunc(ctx, i.pool, func(tx pgx.Tx) error {
 		_, revision, err := next(ctx, tx, dataset)

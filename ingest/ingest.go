@@ -211,6 +211,9 @@ type Settings struct {
 	Profile     string            `json:"profile,omitempty"` // layer standard, NoColumn for none
 	Approval    catalog.Approval  `json:"approval,omitempty"`
 	Editable    *bool             `json:"editable,omitempty"`
+	// Tiles are how tiles are generalised; rules without anything remove those there
+	// are.
+	Tiles *catalog.TileRules `json:"tiles,omitempty"`
 	// Metadata are elements of the core metadata by name (topic, secrecy, scale,
 	// lineage, contact, ...); "-" removes one. Once a dataset has any, rule Q19 asks
 	// for all that are mandatory.

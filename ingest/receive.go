@@ -160,7 +160,12 @@ func (i *Ingester) checkSettings(set Settings) error {
 	}
 	if set.Profile != "" && set.Profile != NoColumn {
 		if _, ok := i.config.Library.Profile(set.Profile); !ok {
-			return problem.New(problem.Invalid, "profile-unknown", set.Profile, "没有这个图层标准；changde profile list 列出全部", "there is no such layer standard; changde profile list shows them")
+			return unknownProfile(set.Profile)
+		}
+	}
+	if set.Tiles != nil {
+		if err := set.Tiles.Check(); err != nil {
+			return err
 		}
 	}
 	return checkMetadata(set.Metadata)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -36,12 +37,14 @@ type datasetSettings struct {
 	storedApproval catalog.Approval
 	profile        string
 	timeColumn     string
+	tiles          catalog.TileRules
+	tileFields     []string          // that the request gives
 	named          map[string]string // role -> column, of the columns settings name
 }
 
 const settingsSQL = `
 SELECT d.kind, d.release, d.sharing, d.box, coalesce(d.business_key, ''), coalesce(d.label, ''), coalesce(d.class, ''), coalesce(d.time_column, ''),
-       d.approval, d.profile, d.rows, coalesce(r.geometry_type, ''), coalesce(r.columns, '[]'), coalesce(encode(v.sha256, 'hex'), ''),
+       d.approval, d.profile, d.tiles, d.rows, coalesce(r.geometry_type, ''), coalesce(r.columns, '[]'), coalesce(encode(v.sha256, 'hex'), ''),
        coalesce((SELECT postgis_typmod_dims(atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(d.relation) AND attname = 'geom'), 2) > 2
 FROM changde.datasets d
 LEFT JOIN changde.releases r ON r.dataset = d.id AND r.release = d.release
@@ -61,7 +64,7 @@ func (i *Ingester) settings(ctx context.Context, r Request) (datasetSettings, er
 	var key, label, class, timeColumn string
 	var columns []byte
 	err := i.pool.QueryRow(ctx, settingsSQL, r.Dataset).Scan(&kind, &s.release, &s.sharing, &box, &key, &label, &class, &timeColumn,
-		&s.approval, &s.profile, &s.rows, &s.geometry, &columns, &s.sha256, &s.z)
+		&s.approval, &s.profile, &s.tiles, &s.rows, &s.geometry, &columns, &s.sha256, &s.z)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 	case err != nil:
@@ -78,7 +81,7 @@ func (i *Ingester) settings(ctx context.Context, r Request) (datasetSettings, er
 			s.declaredBox = &catalog.Bounds{box[0], box[1], box[2], box[3]}
 		}
 	default: // the row a failed first delivery left: nothing was ever decided
-		s.sharing, key, label, class, timeColumn = catalog.Internal, "", "", "", ""
+		s.sharing, key, label, class, timeColumn, s.tiles = catalog.Internal, "", "", "", "", catalog.TileRules{}
 	}
 	if set.Sharing != "" {
 		s.sharing = set.Sharing
@@ -111,6 +114,12 @@ func (i *Ingester) settings(ctx context.Context, r Request) (datasetSettings, er
 	}
 	if err := checkMetadata(set.Metadata); err != nil {
 		return s, err
+	}
+	if set.Tiles != nil {
+		if err := set.Tiles.Check(); err != nil {
+			return s, err
+		}
+		s.tiles, s.tileFields = *set.Tiles, set.Tiles.Fields(catalog.DetailZoom)
 	}
 	if set.Approval != "" {
 		s.approval = set.Approval
@@ -199,6 +208,13 @@ func (s datasetSettings) checkColumns(columns []catalog.Column) error {
 			return problem.New(problem.Invalid, "column-missing", name,
 				fmt.Sprintf("数据集设置指定了字段 %q（%s），数据中没有该字段；用 --%s 指定另一字段，或 --%s=- 取消", name, role, role, role),
 				fmt.Sprintf("the dataset's settings name the field %q (%s), which the data lack; name another with --%s, or none with --%s=-", name, role, role, role))
+		}
+	}
+	for _, name := range s.tileFields {
+		if !slices.ContainsFunc(columns, func(c catalog.Column) bool { return c.Name == name }) {
+			return problem.New(problem.Invalid, "column-missing", name,
+				fmt.Sprintf("瓦片规则要带字段 %q，数据中没有该字段；改正 --tile-rules，或用 --tile-rules=- 取消", name),
+				fmt.Sprintf("the rules of tiles name the field %q, which the data lack; mend --tile-rules, or give none with --tile-rules=-", name))
 		}
 	}
 	return nil

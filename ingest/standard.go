@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"changde/catalog"
 	"changde/ingest/finding"
 	"changde/ingest/layer"
 	"changde/ingest/profile"
@@ -37,7 +38,7 @@ func (i *Ingester) applyProfile(p *Plan, fields []layer.Field) error {
 	}
 	std, ok := i.config.Library.Profile(id)
 	if !ok {
-		return problem.New(problem.Invalid, "profile-unknown", id, "没有这个图层标准；changde profile list 列出全部", "there is no such layer standard; changde profile list shows them")
+		return unknownProfile(id)
 	}
 	p.standard = &standard{profile: std, fields: make(map[int]profile.Field)}
 	p.Profile = Choice{Value: std.ID, ZH: std.TitleZH + "（" + std.Standard + "）", EN: std.TitleEN + " (" + std.Standard + ")"}
@@ -82,8 +83,8 @@ func (i *Ingester) applyProfile(p *Plan, fields []layer.Field) error {
 	return nil
 }
 
-// inherit takes the business key, label, class and time of a profile for a
-// dataset that is given the profile, where they are not named.
+// inherit takes the business key, label, class, time and the rules of tiles of a
+// profile for a dataset that is given the profile, where they are not named.
 func (p *Plan) inherit(std *profile.Profile, fields []layer.Field) {
 	set := &p.request.Settings
 	if p.settings.release > 0 && set.Profile == "" {
@@ -119,9 +120,40 @@ func (p *Plan) inherit(std *profile.Profile, fields []layer.Field) {
 			p.settings.timeColumn = role.name
 		}
 	}
+	if set.Tiles == nil && p.settings.tiles.IsZero() {
+		set.Tiles = tileRules(std, has)
+	}
 	if set.TitleZH == "" && p.settings.release == 0 {
 		set.TitleZH, set.TitleEN = std.TitleZH, std.TitleEN
 	}
+}
+
+func unknownProfile(id string) error {
+	return problem.New(problem.Invalid, "profile-unknown", id, "没有这个图层标准；changde profile list 列出全部", "there is no such layer standard; changde profile list shows them")
+}
+
+// tileRules are the rules of a profile for the fields that there are; nil for none.
+func tileRules(std *profile.Profile, has func(field string) bool) *catalog.TileRules {
+	canonical := func(name string) string {
+		for _, f := range std.Fields {
+			if strings.EqualFold(f.Name, name) {
+				return f.Name
+			}
+		}
+		return name
+	}
+	rules := catalog.TileRules{Rank: std.Tiles.Rank}
+	for _, a := range std.Tiles.Attributes {
+		fields := make([]string, len(a.Fields))
+		for n, name := range a.Fields {
+			fields[n] = canonical(name)
+		}
+		rules.Attributes = append(rules.Attributes, catalog.TileAttributes{MinZoom: a.MinZoom, Fields: fields})
+	}
+	if rules = rules.Only(has); rules.IsZero() {
+		return nil
+	}
+	return &rules
 }
 
 // column gives a field its name, title and type by the standard; ok is false for a

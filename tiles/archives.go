@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -61,15 +62,16 @@ type archive struct {
 // state is what the tiles of an archive depend on beside the rows; it stands in the
 // archive's metadata as the member "changde".
 type state struct {
-	Dataset     string   `json:"dataset"`
-	Content     string   `json:"content"`
-	Revision    int64    `json:"revision"`
-	Columns     []string `json:"columns"`
-	Class       string   `json:"class"`
-	Label       string   `json:"label"`
-	BusinessKey string   `json:"businessKey"`
-	TimeColumn  string   `json:"timeColumn"`
-	Cutter      int      `json:"cutter"`
+	Dataset     string            `json:"dataset"`
+	Content     string            `json:"content"`
+	Revision    int64             `json:"revision"`
+	Columns     []string          `json:"columns"`
+	Class       string            `json:"class"`
+	Label       string            `json:"label"`
+	BusinessKey string            `json:"businessKey"`
+	TimeColumn  string            `json:"timeColumn"`
+	Tiles       catalog.TileRules `json:"tiles,omitzero"`
+	Cutter      int               `json:"cutter"`
 }
 
 // cutterVersion changes when tiles are cut otherwise than before: archives of
@@ -79,7 +81,7 @@ const cutterVersion = 3
 func stateOf(d *catalog.Dataset, r *catalog.Release, revision int64) state {
 	return state{
 		Dataset: d.ID, Content: r.Relation[1], Revision: revision, Columns: names(r.Columns),
-		Class: d.Class, Label: d.Label, BusinessKey: d.BusinessKey, TimeColumn: d.TimeColumn, Cutter: cutterVersion,
+		Class: d.Class, Label: d.Label, BusinessKey: d.BusinessKey, TimeColumn: d.TimeColumn, Tiles: d.Tiles, Cutter: cutterVersion,
 	}
 }
 
@@ -87,7 +89,7 @@ func stateOf(d *catalog.Dataset, r *catalog.Release, revision int64) state {
 // aside.
 func (s state) serves(o state) bool {
 	return s.Dataset == o.Dataset && s.Content == o.Content && slices.Equal(s.Columns, o.Columns) && s.Class == o.Class && s.Label == o.Label &&
-		s.BusinessKey == o.BusinessKey && s.TimeColumn == o.TimeColumn && s.Cutter == o.Cutter
+		s.BusinessKey == o.BusinessKey && s.TimeColumn == o.TimeColumn && reflect.DeepEqual(s.Tiles, o.Tiles) && s.Cutter == o.Cutter
 }
 
 // OpenArchives uses a folder, which is made when it is not there.
@@ -344,7 +346,7 @@ func (s *Archives) Build(ctx context.Context, d *catalog.Dataset, r *catalog.Rel
 	}
 	metadata, err := json.Marshal(map[string]any{
 		"name": d.TitleZH, "attribution": d.Attribution, "minzoom": 0, "maxzoom": ArchiveZoom,
-		"vector_layers": []any{map[string]any{"id": d.ID, "fields": map[string]string{}, "minzoom": 0, "maxzoom": ArchiveZoom}},
+		"vector_layers": []VectorLayer{VectorLayerOf(d, r, 0, ArchiveZoom)},
 		"changde":       stateOf(d, r, revision),
 	})
 	if err != nil {

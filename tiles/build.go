@@ -95,6 +95,9 @@ func (s *Source) selection(p Part, a Address, degrees float64) *selection {
 	if p.Columns == nil {
 		sel.columns = TileColumns(d, r, a.zoom())
 	}
+	if sel.dim != 2 {
+		sel.ranking = rankingOf(d, r)
+	}
 	if p.Filter != nil {
 		sel.filter = p.Filter.SQL()
 	}

@@ -10,7 +10,12 @@ import (
 // mark what was gathered there. Where it is also the name of a column of the
 // release, tiles from that zoom on have it of every feature.
 func GeneralizedKey(d *catalog.Dataset, r *catalog.Release) string {
-	return generalizedKey(TileColumns(d, r, 0))
+	return countKey(d, r, 0)
+}
+
+// countKey is generalizedKey of tiles of a zoom, the same for all below DetailZoom.
+func countKey(d *catalog.Dataset, r *catalog.Release, zoom int) string {
+	return generalizedKey(TileColumns(d, r, max(zoom, DetailZoom-1)))
 }
 
 // generalizedKey is the attribute of what was gathered: how many features it stands

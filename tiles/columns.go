@@ -18,17 +18,25 @@ import (
 const MaxColumns = 16
 
 // DetailZoom is the zoom from which tiles of lines and polygons carry more than
-// label and class. Farther out features are many and small: their attributes
-// would take the room that their shapes need.
-const DetailZoom = 14
+// label and class, and what the dataset's rules of tiles name. Farther out features are
+// many and small: their attributes would take the room that their shapes need.
+const DetailZoom = catalog.DetailZoom
 
 // TileColumns are the attributes that a tile of the release carries at a zoom, in
 // the order of the release: all when there are at most 16; otherwise the label,
-// the class, the business key and the time, and of the others the first. Below
-// DetailZoom lines and polygons that have a label or a class carry these alone.
+// the class, those of the dataset's rules, the business key and the time, and of the
+// others the first. Below DetailZoom a tile carries the label, the class and what the
+// rules name for the zoom alone; without rules that is so of lines and polygons
+// that have a label or a class. What a tile carries at a zoom it carries at those
+// beyond.
 func TileColumns(d *catalog.Dataset, r *catalog.Release, zoom int) []catalog.Column {
-	if zoom < DetailZoom && dimensionOf(r) > 0 {
-		if few := slices.DeleteFunc(slices.Clone(r.Columns), func(c catalog.Column) bool { return c.Name != d.Label && c.Name != d.Class }); len(few) > 0 {
+	ruled := len(d.Tiles.Attributes) > 0
+	if zoom < DetailZoom && (ruled || dimensionOf(r) > 0) {
+		named := d.Tiles.Fields(zoom)
+		few := slices.DeleteFunc(slices.Clone(r.Columns), func(c catalog.Column) bool {
+			return c.Name != d.Label && c.Name != d.Class && !slices.Contains(named, c.Name)
+		})
+		if ruled || len(few) > 0 {
 			return few
 		}
 	}
@@ -37,9 +45,10 @@ func TileColumns(d *catalog.Dataset, r *catalog.Release, zoom int) []catalog.Col
 	}
 	chosen := make([]bool, len(r.Columns))
 	left := MaxColumns
-	for _, name := range []string{d.Label, d.Class, d.BusinessKey, d.TimeColumn} {
+	first := slices.Concat([]string{d.Label, d.Class}, d.Tiles.Fields(DetailZoom), []string{d.BusinessKey, d.TimeColumn})
+	for _, name := range first {
 		i := slices.IndexFunc(r.Columns, func(c catalog.Column) bool { return c.Name == name })
-		if i >= 0 && !chosen[i] {
+		if i >= 0 && !chosen[i] && left > 0 {
 			chosen[i] = true
 			left--
 		}

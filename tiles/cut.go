@@ -101,6 +101,7 @@ type cutter struct {
 
 	classAt int // of columns, -1 for none
 	classes classes
+	ranking *ranking
 
 	mu     sync.Mutex
 	large  []*row            // those that are drawn above the blocks
@@ -125,7 +126,7 @@ func newCutter(source *Source, d *catalog.Dataset, r *catalog.Release, set Matri
 	return &cutter{
 		dataset: d, release: r, source: source, set: set, dim: dimensionOf(r), columns: columns,
 		classAt: slices.IndexFunc(columns, func(c catalog.Column) bool { return c.Name == d.Class }),
-		classes: classes{index: make(map[string]int32)},
+		classes: classes{index: make(map[string]int32)}, ranking: rankingOf(d, r),
 	}
 }
 

@@ -1,7 +1,6 @@
 package tiles
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -60,7 +59,7 @@ func (w *cutWorker) sketch(a Address, rows []*row) *Tile {
 		case w.dim == 1:
 			rows = w.joiner.tile(rows, a)
 		case w.dim == 0 && len(rows) > thinFrom:
-			rows = thin(rows, math.Ldexp(Extent, a.Z), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent})
+			rows = thin(ranked(rows), math.Ldexp(Extent, a.Z), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent})
 		}
 	}
 	if len(rows) <= w.source.config.MaxFeatures {
@@ -98,7 +97,11 @@ func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (
 		}
 		drawn = append(drawn, r)
 	}
-	l := newLayer(w.dataset.ID, append(names(columns), generalizedKey(columns)))
+	key := generalizedKey(columns)
+	if w.chosen == nil {
+		key = countKey(w.dataset, w.release, a.zoom())
+	}
+	l := newLayer(w.dataset.ID, append(names(columns), key))
 	merged, lost := w.cells(l, small, columns, attrs)
 	omitted, dropped := lost, int64(0)
 	if w.dim == 2 && len(drawn) > w.source.config.MaxFeatures {
@@ -149,10 +152,6 @@ func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (
 	t.Generalized, t.Omitted, t.lost, t.dropped = merged, omitted, lost, dropped
 	return t, dropped == 0
 }
-
-// falls orders rows by how long they stay in a tile that has no room for all: the
-// largest first, and those of a size as they came.
-func falls(a, b *row) int { return cmp.Compare(b.size, a.size) }
 
 // count is how many rows are drawn as the row.
 func (r *row) count() int64 { return max(int64(r.stands), 1) }

@@ -360,20 +360,10 @@ func (e *exporter) metadata() packMetadata {
 	}
 	for _, p := range e.Parts {
 		d, r := p.Dataset, p.Release
-		m.VectorLayers = append(m.VectorLayers, e.layer(d, r))
+		m.VectorLayers = append(m.VectorLayers, VectorLayerOf(d, r, e.MinZoom, e.MaxZoom))
 		m.Datasets = append(m.Datasets, packedDataset{d.ID, d.TitleZH, r.Number, r.Revision, r.ReleasedAt, d.Synthetic})
 	}
 	return m
-}
-
-// layer has the attribute of gathered features too, which tiles above DetailZoom may
-// carry.
-func (e *exporter) layer(d *catalog.Dataset, r *catalog.Release) VectorLayer {
-	l := VectorLayerOf(d, r, e.MinZoom, e.MaxZoom)
-	if e.MinZoom < DetailZoom && dimensionOf(r) >= 0 {
-		l.Fields[GeneralizedKey(d, r)] = "integer"
-	}
-	return l
 }
 
 // description names the releases, for people.

@@ -101,7 +101,7 @@ func (p *patch) take(ctx context.Context, changes []change) (ok bool, err error)
 		return false, err
 	}
 	if p.tile.Features == 0 {
-		p.layer = newLayer(p.dataset.ID, append(names(p.columns), generalizedKey(p.columns)))
+		p.layer = newLayer(p.dataset.ID, append(names(p.columns), countKey(p.dataset, p.release, p.address.zoom())))
 	} else if p.layer, p.rows, ok = parseLayer(raw, p.drawn, gathers); !ok || len(p.layer.keys) != len(p.columns)+1 {
 		return false, nil
 	}
@@ -178,7 +178,11 @@ func (p *patch) unseen(ctx context.Context) (same bool, err error) {
 		return r.From(q).Raw(" AND fid = ANY(").Arg(fids).Raw("::bigint[]))")
 	}
 	q := new(postgis.SQL).Raw("SELECT NOT EXISTS (SELECT FROM unnest(").Arg(fids).Raw("::bigint[]) f LEFT JOIN ").Add(side(stateAt(r, p.from.base))).Raw(" b ON b.fid = f LEFT JOIN ").
-		Add(side(r)).Raw(" n ON n.fid = f WHERE (b.geom IS DISTINCT FROM n.geom AND coalesce(ST_HausdorffDistance(b.geom, n.geom) > 1e-8, true))")
+		Add(side(r)).Raw(" n ON n.fid = f WHERE (b.geom IS DISTINCT FROM n.geom")
+	if p.dim != 1 { // by less than a millimetre lines are not joined
+		q.Raw(" AND coalesce(ST_HausdorffDistance(b.geom, n.geom) > 1e-8, true)")
+	}
+	q.Raw(")")
 	for _, c := range columns {
 		q.Raw(" OR b.").Ident(c.Name).Raw(" IS DISTINCT FROM n.").Ident(c.Name)
 	}

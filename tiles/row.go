@@ -19,6 +19,7 @@ type row struct {
 	figure figure // in units of the tile of zoom 0
 	size   float64
 	class  int32
+	rank   int32    // of lines and points, 0 the first
 	values [][]byte // nil for NULL
 
 	// Of lines and points: how many rows it stands for, 0 for itself alone, and how
@@ -100,6 +101,8 @@ func (w *cutWorker) row(raw [][]byte) *row {
 			class = r.values[w.classAt]
 		}
 		r.class = w.classes.of(class)
+	} else if w.classAt >= 0 {
+		r.rank = w.ranking.of(r.values[w.classAt])
 	}
 	return r
 }

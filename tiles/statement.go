@@ -17,6 +17,7 @@ type selection struct {
 	dim     int            // as dimensionOf says
 	least   float32        // the span in degrees below which rows are left in the database; 0: none
 	limit   int
+	ranking *ranking // nil: rows have no rank
 }
 
 // mode has statements planned with their values each time: a plan for any box suits
@@ -28,8 +29,8 @@ func (s *selection) mode() pgx.QueryExecMode {
 	return pgx.QueryExecModeCacheDescribe
 }
 
-// rowsSQL selects fid, span, geom and the columns, the largest rows first and
-// those of a size by fid. Points are all of one size, so the primary key gives
+// rowsSQL selects fid, span, geom and the columns, in the order of their ranks, the
+// largest rows first and those of a size by fid. Points are all of one size, so the primary key gives
 // their order; otherwise the index on span gives it wherever the limit or the
 // least span, rather than the box, is what keeps rows out.
 func (s *selection) rowsSQL() *postgis.SQL {
@@ -44,6 +45,9 @@ func (s *selection) rowsSQL() *postgis.SQL {
 		}
 	}
 	q.Raw(" ORDER BY ")
+	if s.ranking != nil {
+		s.ranking.sql(q).Raw(", ")
+	}
 	if s.dim != 0 {
 		q.Raw("span DESC, ")
 	}

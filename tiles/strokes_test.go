@@ -246,3 +246,35 @@ func TestArchivesOfLinesAreFresh(t *testing.T) {
 		t.Errorf("%d tiles were made of rows: the test says little", made)
 	}
 }
+
+// A line that moves by less than a millimetre does not show, but no longer meets
+// those it was joined with.
+func TestLinesThatMoveApart(t *testing.T) {
+	t.Parallel()
+	pool := postgistest.New(t)
+	d := networked(t, pool, network(12, 10))
+	released(t, pool, d)
+	archives := openArchives(t, pool)
+	if err := archives.Build(t.Context(), d, d.Current, 0); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{
+		"INSERT INTO content.net_h SELECT t.*, 2 FROM content.net t WHERE fid <= 10",
+		"INSERT INTO content.net_c SELECT 2, fid FROM content.net WHERE fid <= 10",
+		"UPDATE content.net SET geom = ST_Translate(geom, 1e-9, 0), rev = 2 WHERE fid <= 10",
+	} {
+		if _, err := pool.Exec(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := at(111.61, 28.91, 8)
+	before := get(t, NewSource(pool, Config{Archives: archives}), d, a)
+	d = later(d, 2)
+	want, got := cutFrom(t, pool, d, Config{}, 0).tiles[a], get(t, NewSource(pool, Config{Archives: archives}), d, a)
+	if diff := cmp.Diff(contents(t, want), contents(t, got)); diff != "" {
+		t.Errorf("%s differs from the one that is cut anew:\n%s", a, diff)
+	}
+	if before.Generalized <= got.Generalized {
+		t.Errorf("%d lines are joined, %d were: the test says little", got.Generalized, before.Generalized)
+	}
+}

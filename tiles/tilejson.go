@@ -16,11 +16,16 @@ type VectorLayer struct {
 	MaxZoom     int               `json:"maxzoom"`
 }
 
-// VectorLayerOf describes the layer of a release's tiles between two zooms.
+// VectorLayerOf describes the layer of a release's tiles between two zooms. Its fields
+// are all that a tile of any of them carries; those of the lower zooms may lack some,
+// and have the attribute of gathered features.
 func VectorLayerOf(d *catalog.Dataset, r *catalog.Release, minZoom, maxZoom int) VectorLayer {
 	l := VectorLayer{ID: d.ID, Description: d.TitleZH, Fields: map[string]string{}, MinZoom: minZoom, MaxZoom: maxZoom}
 	for _, c := range TileColumns(d, r, maxZoom) {
 		l.Fields[c.Name] = c.Type.String()
+	}
+	if minZoom < DetailZoom && dimensionOf(r) >= 0 {
+		l.Fields[GeneralizedKey(d, r)] = "integer"
 	}
 	return l
 }

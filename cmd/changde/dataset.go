@@ -2,16 +2,19 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"changde/catalog"
 	"changde/ingest"
+	"changde/problem"
 )
 
 type datasetCommand struct {
 	List datasetListCommand `cmd:"" help:"列出数据集 / list the datasets."`
+	Show datasetShowCommand `cmd:"" help:"显示数据集的设置 / show a dataset's settings."`
 	Set  datasetSetCommand  `cmd:"" help:"修改数据集的名称、所属、共享等 / change a dataset's title, owner, sharing and so on."`
 }
 
@@ -63,6 +66,7 @@ type describeFlags struct {
 	Editable *bool             `name:"editable" negatable:"" help:"允许通过接口逐个编辑要素 / features may be edited through the API."`
 	Describe string            `name:"description" help:"摘要 / abstract."`
 	Meta     map[string]string `name:"meta" placeholder:"NAME=TEXT" help:"核心元数据，如 secrecy=公开 topic=规划地籍；- 为删除 / core metadata."`
+	Tiles    string            `name:"tile-rules" placeholder:"JSON" help:"瓦片规则：分类的重要性与各级字段，- 为取消（见 docs/tiles.md）/ rules of tiles: the rank of classes and the fields by zoom, - for none (docs/tiles.md)."`
 	Box      []float64         `name:"box" placeholder:"W,S,E,N" help:"允许的坐标范围（度），默认城市范围 / where coordinates may lie, in degrees."`
 }
 
@@ -72,6 +76,17 @@ func (f *describeFlags) settings() (ingest.Settings, error) {
 		Label: f.Label, Class: f.Class, TimeColumn: f.Time, Attribution: f.Source,
 		Description: f.Describe, Metadata: f.Meta, Profile: f.Profile, Approval: catalog.Approval(f.Approval), Editable: f.Editable,
 	}
+	switch f.Tiles {
+	case "":
+	case ingest.NoColumn:
+		set.Tiles = new(catalog.TileRules)
+	default:
+		rules, err := catalog.ParseTileRules([]byte(f.Tiles))
+		if err != nil {
+			return set, err
+		}
+		set.Tiles = &rules
+	}
 	switch len(f.Box) {
 	case 0:
 	case 4:
@@ -80,6 +95,62 @@ func (f *describeFlags) settings() (ingest.Settings, error) {
 		return set, errBox
 	}
 	return set, nil
+}
+
+type datasetShowCommand struct {
+	Dataset string `arg:"" help:"数据集 / dataset."`
+}
+
+// Run shows one dataset that has a release.
+func (c *datasetShowCommand) Run(ctx context.Context, s *settings, out *streams) error {
+	log := s.logger(out)
+	pool, done, err := s.database(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer done()
+	known, err := catalog.Open(ctx, pool, catalog.Config{Log: log})
+	if err != nil {
+		return err
+	}
+	d, ok := known.Snapshot().For(operator{}).Dataset(c.Dataset)
+	if !ok {
+		return problem.New(problem.NotFound, "dataset-unknown", c.Dataset, "没有这个数据集；changde dataset list 列出全部", "there is no such dataset; changde dataset list shows them")
+	}
+	owner := ""
+	if d.Owner != nil {
+		owner = d.Owner.ID
+	}
+	rules := ""
+	if !d.Tiles.IsZero() {
+		b, err := json.Marshal(d.Tiles)
+		if err != nil {
+			return fmt.Errorf("write rules of tiles: %w", err)
+		}
+		rules = string(b)
+	}
+	t := newTable(out.out)
+	for _, row := range [][2]any{
+		{"标识 id", d.ID},
+		{"名称 title", d.TitleZH},
+		{"英文名称 title-en", d.TitleEN},
+		{"所属 owner", owner},
+		{"共享 sharing", d.Sharing},
+		{"业务主键 business-key", d.BusinessKey},
+		{"标注字段 label", d.Label},
+		{"分类字段 class", d.Class},
+		{"时间字段 time", d.TimeColumn},
+		{"图层标准 profile", d.Profile},
+		{"审批 approval", d.Approval},
+		{"瓦片规则 tiles", rules},
+		{"版本 release", d.Current.Number},
+		{"修订号 revision", d.Revision},
+		{"行数 rows", d.Current.Rows},
+	} {
+		t.AppendRow(table.Row{row[0], row[1]})
+	}
+	t.Render()
+	return nil
 }
 
 type datasetSetCommand struct {

@@ -86,6 +86,15 @@ func TestCommandLine(t *testing.T) {
 	p.expect(0, []string{"已修改"}, "dataset", "set", "xzq", "--sharing", "private", "--title", "县级行政区")
 	p.expect(0, []string{"县级行政区", "private"}, "dataset", "list")
 	p.expect(2, []string{"column-missing"}, "dataset", "set", "xzq", "--label", "nothing")
+	p.expect(0, []string{"已修改"}, "dataset", "set", "xzq", "--tile-rules", `{"rank": ["4307*"], "attributes": [{"minzoom": 8, "fields": ["adcode"]}]}`)
+	p.expect(0, []string{"县级行政区", "guotu", `{"rank":["4307*"],"attributes":[{"minzoom":8,"fields":["adcode"]}]}`}, "dataset", "show", "xzq")
+	p.expect(2, []string{"column-missing", "--tile-rules"}, "dataset", "set", "xzq", "--tile-rules", `{"attributes": [{"minzoom": 8, "fields": ["nothing"]}]}`)
+	p.expect(2, []string{"tile-rules", "瓦片规则"}, "dataset", "set", "xzq", "--tile-rules", "rank")
+	p.expect(0, []string{"已修改"}, "dataset", "set", "xzq", "--tile-rules=-")
+	if out := p.expect(0, []string{"县级行政区"}, "dataset", "show", "xzq"); strings.Contains(out, "4307*") {
+		t.Errorf("the rules are not removed: %s", out)
+	}
+	p.expect(2, []string{"没有这个数据集"}, "dataset", "show", "nothing")
 	p.expect(2, []string{"没有这个数据集"}, "dataset", "set", "nothing", "--title", "x")
 	p.expect(2, []string{"owner-unknown"}, "ingest", counties, "--dataset", "other", "--yes", "--owner", "nobody")
 	p.expect(2, []string{"4 个数"}, "ingest", counties, "--dataset", "other", "--yes", "--box", "1,2,3")

@@ -171,6 +171,9 @@ func (l *sampleLoader) deliver(ctx context.Context, deliveries []sample.Delivery
 			TitleZH: d.TitleZH, TitleEN: d.TitleEN, Description: d.Description, Owner: d.Owner, Sharing: catalog.Sharing(d.Sharing),
 			BusinessKey: d.BusinessKey, Label: d.Label, Class: d.Class, Profile: d.Profile, Attribution: d.Attribution, Synthetic: &d.Synthetic,
 		}}
+		if len(d.Rank) > 0 {
+			request.Settings.Tiles = &catalog.TileRules{Rank: d.Rank}
+		}
 		if len(d.Box) == 4 {
 			request.Settings.Box = &catalog.Bounds{d.Box[0], d.Box[1], d.Box[2], d.Box[3]}
 		}

@@ -45,12 +45,13 @@ type Delivery struct {
 	File        string // path of the file, inside Options.Dir
 	Format      string // "shapefile" (a .zip), "geopackage", "geojson"
 	EPSG        int
-	Owner       string // id of an Organisation
-	Sharing     string // "public", "internal"
-	BusinessKey string // field that names a feature for ever
-	Label       string // field to write on a map
-	Class       string // field to colour a map by, empty without one
-	Profile     string // layer standard, empty for none
+	Owner       string   // id of an Organisation
+	Sharing     string   // "public", "internal"
+	BusinessKey string   // field that names a feature for ever
+	Label       string   // field to write on a map
+	Class       string   // field to colour a map by, empty without one
+	Rank        []string // values of the class, the most important first, for tiles
+	Profile     string   // layer standard, empty for none
 	Attribution string
 	Synthetic   bool
 	Box         []float64 // west, south, east, north where wider than the city; else nil
@@ -127,11 +128,11 @@ func Write(ctx context.Context, o Options) ([]Delivery, error) {
 		}, c.writeCounties, 0},
 		{Delivery{
 			Dataset: "places", TitleZH: "地名", TitleEN: "Place names", File: file("places.gpkg"), Format: formatGeoPackage, EPSG: 4490,
-			Description: "县城与乡镇驻地地名。", Owner: "guotu", Sharing: "public", BusinessKey: "geonameid", Label: "name_zh", Class: "fcode", Attribution: creditPlaces,
+			Description: "县城与乡镇驻地地名。", Owner: "guotu", Sharing: "public", BusinessKey: "geonameid", Label: "name_zh", Class: "fcode", Rank: []string{"PPLA*", "PPL*"}, Attribution: creditPlaces,
 		}, c.writePlaces, 1},
 		{Delivery{
 			Dataset: "rivers", TitleZH: "河流", TitleEN: "Rivers", File: file("rivers.geojson"), Format: formatGeoJSON, EPSG: 4326,
-			Description: "按等级的河流中线，范围大于市域。", Owner: "guotu", Sharing: "public", BusinessKey: "river_id", Class: "level", Attribution: creditGSHHG, Box: []float64{110, 28, 113, 31},
+			Description: "按等级的河流中线，范围大于市域。", Owner: "guotu", Sharing: "public", BusinessKey: "river_id", Class: "level", Rank: []string{"1", "2", "3", "4"}, Attribution: creditGSHHG, Box: []float64{110, 28, 113, 31},
 		}, c.writeRivers, 2},
 		{Delivery{
 			Dataset: "lakes", TitleZH: "湖岸线", TitleEN: "Lake shores", File: file("lakes.geojson"), Format: formatGeoJSON, EPSG: 4326,

@@ -15,7 +15,9 @@ func roadsDelivery(file string) Delivery {
 	return Delivery{
 		Dataset: "roads", TitleZH: "道路（合成）", TitleEN: "Roads (synthetic)", File: file, Format: formatGeoPackage, EPSG: 4490,
 		Description: "合成的道路中线，在交叉口断开，首尾相接成网。",
-		Owner:       "guotu", Sharing: "public", BusinessKey: "road_id", Label: "name", Class: "class", Attribution: creditMade, Synthetic: true,
+		Owner:       "guotu", Sharing: "public", BusinessKey: "road_id", Label: "name", Class: "class",
+		Rank:        []string{trunk.code, primary.code, secondary.code, countyRoad.code, tertiary.code, townshipRoad.code, residential.code, track.code},
+		Attribution: creditMade, Synthetic: true,
 	}
 }
 

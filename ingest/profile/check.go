@@ -35,6 +35,7 @@ func Check(p *Profile, lib *Library) []Issue {
 	c.roles()
 	c.collisions()
 	c.rules()
+	c.tiles()
 	return c.out.list
 }
 
@@ -186,6 +187,41 @@ func (c *checker) roles() {
 		case role.member == "businessKey" && !f.Mandatory:
 			c.out.warn(at, "key-optional", "业务主键字段应设为必填", "the field of the business key should be mandatory")
 		}
+	}
+}
+
+// tiles checks how the layer is generalised.
+func (c *checker) tiles() {
+	t := c.p.Tiles
+	if len(t.Rank) > 0 {
+		c.some("$.tiles.rank", t.Rank)
+		if f, ok := c.field(c.p.Class); ok {
+			c.known("$.tiles.rank", f, t.Rank)
+		} else {
+			c.out.error("$.tiles.rank", "tiles-class", "没有 class，排序不起作用", "without a class there is nothing to rank")
+		}
+		for i, v := range t.Rank {
+			if slices.Contains(t.Rank[:i], v) {
+				c.out.error(fmt.Sprintf("$.tiles.rank[%d]", i), "tiles-twice", "值 "+cite(v)+" 重复", "the value "+cite(v)+" is there twice")
+			}
+		}
+	}
+	seen := map[string]bool{}
+	for i, a := range t.Attributes {
+		at := fmt.Sprintf("$.tiles.attributes[%d].fields", i)
+		if len(a.Fields) == 0 {
+			c.out.error(at, "member-missing", "应至少有一个字段", "at least one field is needed")
+		}
+		for n, name := range a.Fields {
+			f, ok := c.named(fmt.Sprintf("%s[%d]", at, n), name)
+			if ok && seen[f.Name] {
+				c.out.error(fmt.Sprintf("%s[%d]", at, n), "tiles-twice", "字段 "+cite(name)+" 重复", "the field "+cite(name)+" is there twice")
+			}
+			seen[f.Name] = true
+		}
+	}
+	if len(seen) > maxTileNames {
+		c.out.error("$.tiles.attributes", "list-too-long", fmt.Sprintf("字段超过 %d 个", maxTileNames), fmt.Sprintf("there are more than %d fields", maxTileNames))
 	}
 }
 

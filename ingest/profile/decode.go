@@ -31,6 +31,11 @@ const (
 	maxNumber    = 1e15
 	maxTolerance = 1e6
 	maxParams    = 1 << 16 // bytes
+	maxRank      = 200
+	maxRankText  = 100
+	maxTileZoom  = 13 // from the next on tiles carry all fields
+	maxTileSteps = maxTileZoom + 1
+	maxTileNames = 14 // fields of tiles
 )
 
 // Decode reads a profile from its JSON form (docs/formats/profile.md). It is
@@ -69,6 +74,9 @@ func Decode(r io.Reader) (*Profile, []Issue, error) {
 	}
 	for i, raw := range o.list("rules", maxRules, true) {
 		p.Rules = append(p.Rules, readRule(fmt.Sprintf("$.rules[%d]", i), raw, &out))
+	}
+	if raw, ok := o.take("tiles", false); ok {
+		p.Tiles = readTiles(raw, &out)
 	}
 	p.Uncertain = o.texts("uncertain", maxNames, maxText)
 	o.close()
@@ -156,6 +164,27 @@ func readTolerance(raw jsontext.Value, out *issues) Tolerance {
 		if v := o.number(name, 0, maxTolerance); v != nil {
 			*to = *v
 		}
+	}
+	return t
+}
+
+func readTiles(raw jsontext.Value, out *issues) Tiles {
+	o, ok := open("$.tiles", raw, out)
+	if !ok {
+		return Tiles{}
+	}
+	defer o.close()
+	t := Tiles{Rank: o.texts("rank", maxRank, maxRankText)}
+	for i, raw := range o.list("attributes", maxTileSteps, false) {
+		a, ok := open(fmt.Sprintf("$.tiles.attributes[%d]", i), raw, out)
+		if !ok {
+			continue
+		}
+		if _, ok := a.members["minzoom"]; !ok {
+			out.error(a.at("minzoom"), "member-missing", "缺少成员 minzoom", "the member minzoom is missing")
+		}
+		t.Attributes = append(t.Attributes, TileAttributes{MinZoom: a.count("minzoom", maxTileZoom), Fields: a.texts("fields", maxTileNames, maxName)})
+		a.close()
 	}
 	return t
 }

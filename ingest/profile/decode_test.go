@@ -148,6 +148,18 @@ var spoiled = []struct {
 	{"Q15 in empty", `["01*"]`, `[]`, "$.rules[2].params.in member-missing", true},
 	{"Q15 in text", `["01*"]`, `"01*"`, "$.rules[2].params.in rule-params", true},
 	{"Q15 star inside", `["01*"]`, `["0*1"]`, "$.rules[2].params.in[0] rule-value", false},
+	{"tiles", `"layers"`, `"tiles": {"rank": ["01*", "0301", "*"], "attributes": [{"minzoom": 8, "fields": ["BSM", "tbmj"]}]}, "layers"`, "", false},
+	{"tiles text", `"layers"`, `"tiles": "01", "layers"`, "$.tiles not-an-object", true},
+	{"tiles unknown", `"layers"`, `"tiles": {"ranks": []}, "layers"`, "$.tiles.ranks member-unknown", true},
+	{"tiles rank unknown", `"layers"`, `"tiles": {"rank": ["01*", "ZZ"]}, "layers"`, "$.tiles.rank[1] rule-value", false},
+	{"tiles rank star", `"layers"`, `"tiles": {"rank": ["0*1"]}, "layers"`, "$.tiles.rank[0] rule-value", true},
+	{"tiles rank twice", `"layers"`, `"tiles": {"rank": ["01*", "01*"]}, "layers"`, "$.tiles.rank[1] tiles-twice", false},
+	{"tiles rank without class", `"class": "DLBM",`, `"tiles": {"rank": ["01*"]},`, "$.tiles.rank tiles-class", false},
+	{"tiles zoom", `"layers"`, `"tiles": {"attributes": [{"minzoom": 14, "fields": ["BSM"]}]}, "layers"`, "$.tiles.attributes[0].minzoom number-out-of-range", true},
+	{"tiles no zoom", `"layers"`, `"tiles": {"attributes": [{"fields": ["BSM"]}]}, "layers"`, "$.tiles.attributes[0].minzoom member-missing", true},
+	{"tiles no fields", `"layers"`, `"tiles": {"attributes": [{"minzoom": 1, "fields": []}]}, "layers"`, "$.tiles.attributes[0].fields member-missing", true},
+	{"tiles field unknown", `"layers"`, `"tiles": {"attributes": [{"minzoom": 1, "fields": ["X"]}]}, "layers"`, "$.tiles.attributes[0].fields[0] field-unknown", false},
+	{"tiles field twice", `"layers"`, `"tiles": {"attributes": [{"minzoom": 1, "fields": ["BSM"]}, {"minzoom": 2, "fields": ["bsm"]}]}, "layers"`, "$.tiles.attributes[1].fields[0] tiles-twice", false},
 	{"Q15 unknown code", `["01*"]`, `["0199"]`, "$.rules[2].params.in[0] rule-value", false},
 	{"Q15 unknown prefix", `["01*"]`, `["13*"]`, "$.rules[2].params.in[0] rule-value", false},
 	{"not JSON", `"geometry"`, `geometry`, "profile-not-json", false},
@@ -304,6 +316,12 @@ func genProfile(t *rapid.T) *Profile {
 			r.Params = b
 		}
 		p.Rules = append(p.Rules, r)
+	}
+	p.Tiles.Rank = list(rapid.SliceOfN(word, 0, 3).Draw(t, "rank"))
+	for range rapid.IntRange(0, 2).Draw(t, "steps") {
+		p.Tiles.Attributes = append(p.Tiles.Attributes, TileAttributes{
+			MinZoom: rapid.IntRange(0, maxTileZoom).Draw(t, "minzoom"), Fields: list(rapid.SliceOfN(word, 0, 3).Draw(t, "carried")),
+		})
 	}
 	return p
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -63,6 +64,19 @@ func Encode(w io.Writer, p *Profile) error {
 		rules[i] = line(pair{"code", quoted(r.Code)}, pair{"severity", severity}, pair{"check", filled(r.Check)}, pair{"params", params})
 	}
 	member("rules", lines(rules))
+	if t := p.Tiles; len(t.Rank)+len(t.Attributes) > 0 {
+		var attributes []byte
+		for i, a := range t.Attributes {
+			if i > 0 {
+				attributes = append(attributes, ", "...)
+			}
+			attributes = append(attributes, line(pair{"minzoom", strconv.AppendInt(nil, int64(a.MinZoom), 10)}, pair{"fields", stringList(a.Fields)})...)
+		}
+		if attributes != nil {
+			attributes = slices.Concat([]byte{'['}, attributes, []byte{']'})
+		}
+		member("tiles", line(pair{"rank", stringList(t.Rank)}, pair{"attributes", attributes}))
+	}
 	member("uncertain", stringList(p.Uncertain))
 	b.WriteString("\n}\n")
 	if _, err := w.Write(b.Bytes()); err != nil {

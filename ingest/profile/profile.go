@@ -29,6 +29,7 @@ type Profile struct {
 	AreaField   string // holds the area of the row in square metres, empty for none
 	Tolerance   Tolerance
 	Rules       []Rule
+	Tiles       Tiles
 	// Uncertain are notes on what in the profile was not checked against the text
 	// of the standard.
 	Uncertain []string
@@ -57,6 +58,21 @@ type Tolerance struct {
 	Grid     float64 // metres: coordinates closer are one
 	Topology float64 // metres: overlaps and gaps narrower than this are none
 	Area     float64 // square metres: overlaps and gaps smaller than this are none
+}
+
+// Tiles is how the layer is generalised in map tiles.
+type Tiles struct {
+	// Rank lists values of Class from the most important to the least, one that ends in *
+	// for all that begin so.
+	Rank []string
+	// Attributes are the fields that tiles below zoom 14 carry beside label and class.
+	Attributes []TileAttributes
+}
+
+// TileAttributes are fields that tiles carry from a zoom on.
+type TileAttributes struct {
+	MinZoom int
+	Fields  []string
 }
 
 // Rule is one quality rule that applies, with its parameters.
