@@ -15,6 +15,7 @@ import (
 
 	"changde/ingest/archive"
 	"changde/problem"
+	"changde/scratch"
 )
 
 // maxFiles bounds the files of one delivery, those of unpacked archives included.
@@ -53,7 +54,7 @@ func (d *delivery) scratch() (string, error) {
 	if d.dir != "" {
 		return d.dir, nil
 	}
-	dir, remove, err := newScratch(d.config.TempDir)
+	dir, remove, err := scratch.New(d.config.TempDir, tempPrefix)
 	if err != nil {
 		return "", err
 	}
@@ -116,11 +117,11 @@ func (d *delivery) expand(ctx context.Context, paths []string) ([]file, error) {
 		case !info.Mode().IsRegular():
 			return nil, problem.New(problem.Invalid, "not-a-file", path, "不是普通文件", "not a regular file")
 		case isZip(path):
-			scratch, err := d.scratch()
+			folder, err := d.scratch()
 			if err != nil {
 				return nil, err
 			}
-			dir := filepath.Join(scratch, fmt.Sprint(len(d.names)))
+			dir := filepath.Join(folder, fmt.Sprint(len(d.names)))
 			if err := os.Mkdir(dir, 0o700); err != nil {
 				return nil, fmt.Errorf("make a folder to unpack into: %w", err)
 			}

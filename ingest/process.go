@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"changde/problem"
+	"changde/scratch"
 )
 
 // Process inspects, loads, checks, compares and, where nobody has to decide,
@@ -78,7 +79,7 @@ func (i *Ingester) attempt(ctx context.Context, conn *pgxpool.Conn, id, folder i
 	if i.config.Depot == nil {
 		return errNoDepot
 	}
-	dir, remove, err := newScratch(i.config.TempDir)
+	dir, remove, err := scratch.New(i.config.TempDir, tempPrefix)
 	if err != nil {
 		return err
 	}

@@ -7,13 +7,17 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"changde/postgis"
+	"changde/scratch"
 )
+
+// tempPrefix begins the name of a folder of unpacked archives.
+const tempPrefix = "changde-delivery-"
 
 // Sweep marks deliveries whose process died as failed, drops their tables and
 // removes the files they had unpacked on this machine. Any process may call it at
 // any time.
 func (i *Ingester) Sweep(ctx context.Context) error {
-	if err := sweepTemp(i.config.TempDir); err != nil {
+	if err := scratch.Sweep(i.config.TempDir, tempPrefix); err != nil {
 		i.config.Log.Warn("unpacked files of dead runs not removed", "err", err)
 	}
 	conn, err := i.pool.Acquire(ctx)

@@ -9,10 +9,10 @@ import (
 	"strings"
 
 	"changde/ingest"
-	"changde/ingest/depot"
 	"changde/ingest/dropbox"
 	"changde/postgis"
 	"changde/problem"
+	"changde/s3"
 	"changde/schemas"
 )
 
@@ -101,9 +101,9 @@ func openBox(box string, log *slog.Logger) (dropbox.Box, func(), error) {
 		}
 		return folder, func() { _ = folder.Close() }, nil
 	}
-	bucket, err := depot.Connect(box, depot.Config{Credentials: credentials()})
+	bucket, err := s3.Connect(box, s3.Config{Credentials: credentials()})
 	if err != nil {
 		return nil, nil, err
 	}
-	return dropbox.NewS3(bucket.Client, bucket.Name, bucket.Prefix, config), func() {}, nil
+	return dropbox.NewS3(bucket, config), func() {}, nil
 }

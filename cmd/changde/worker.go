@@ -18,6 +18,7 @@ import (
 	"changde/ingest/profile"
 	"changde/postgis"
 	"changde/problem"
+	"changde/s3"
 	"changde/schemas"
 	"changde/tiles"
 )
@@ -110,8 +111,8 @@ func findGDAL() func(context.Context) (*gdal.Tool, error) {
 }
 
 // credentials are S3's usual variables.
-func credentials() depot.Credentials {
-	return depot.Credentials{
+func credentials() s3.Credentials {
+	return s3.Credentials{
 		AccessKey: os.Getenv("AWS_ACCESS_KEY_ID"), SecretKey: os.Getenv("AWS_SECRET_ACCESS_KEY"), SessionToken: os.Getenv("AWS_SESSION_TOKEN"),
 	}
 }

@@ -12,12 +12,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
-	"strings"
 	"syscall"
 	"time"
 
 	"changde/problem"
+	"changde/s3"
 )
 
 // Store is where received files wait. A name is "<delivery id>/<file name>": the
@@ -79,25 +78,12 @@ type Config struct {
 	MaxFiles int   // files of one delivery; 4,000
 	MinFree  int64 // bytes that stay free on a disk that is written to; 1 GiB, negative for none
 
-	Credentials Credentials       // of S3
+	Credentials s3.Credentials    // of S3
 	Transport   http.RoundTripper // of S3; nil for the client's own
 	PartSize    int64             // bytes of a part of an S3 upload and of memory for each Append; at least 5 MiB, default 8 MiB
 
 	retries int // of a request to S3; 4
 }
-
-// Credentials are the access keys of S3. Printing or logging them shows nothing.
-type Credentials struct {
-	AccessKey    string // AWS_ACCESS_KEY_ID
-	SecretKey    string // AWS_SECRET_ACCESS_KEY
-	SessionToken string // AWS_SESSION_TOKEN, where keys are temporary
-}
-
-// Format keeps the keys out of every fmt verb and of slog.
-func (Credentials) Format(f fmt.State, _ rune) { io.WriteString(f, "Credentials(***)") }
-
-// MarshalText keeps the keys out of JSON and other encodings.
-func (Credentials) MarshalText() ([]byte, error) { return []byte("***"), nil }
 
 const (
 	defaultMaxFile  = 20 << 30
@@ -107,7 +93,6 @@ const (
 	minPart         = 5 << 20 // S3: every part but the last
 	maxParts        = 10000   // S3: part numbers
 	maxList         = 100000
-	defaultRetries  = 4
 )
 
 func (c Config) withDefaults() Config {
@@ -121,7 +106,7 @@ func (c Config) withDefaults() Config {
 		c.MinFree = defaultMinFree
 	}
 	if c.retries <= 0 {
-		c.retries = defaultRetries
+		c.retries = 4
 	}
 	if c.PartSize <= 0 {
 		c.PartSize = defaultPart
@@ -132,34 +117,16 @@ func (c Config) withDefaults() Config {
 }
 
 // Open opens the store at a URL: a plain path or file:///path for a Folder, which
-// is made when it is missing, or
-//
-//	s3://bucket/prefix?endpoint=https://host:port&region=name&lookup=path
-//
-// for S3. Without endpoint it is Amazon's; an endpoint without scheme is reached
-// by https; lookup is "path", "dns" or, by default, chosen by the endpoint.
-// Credentials stand in config, never in the URL: one that has any is refused, and
-// not repeated in the error. S3 is not contacted.
+// is made when it is missing, or s3:// as s3.Connect reads it. S3 is not contacted.
 func Open(rawURL string, config Config) (Store, error) {
+	path, isFolder, err := s3.Folder(rawURL)
 	switch {
-	case rawURL == "":
-		return nil, urlProblem("未给出存放区地址", "no address of the depot is given")
-	case strings.HasPrefix(rawURL, "s3://"):
-		return openS3(rawURL, config)
-	case strings.HasPrefix(rawURL, "file:"):
-		u, err := url.Parse(rawURL)
-		if err != nil || u.Host != "" && u.Host != "localhost" || !strings.HasPrefix(u.Path, "/") || u.RawQuery != "" || u.Fragment != "" {
-			return nil, urlProblem("应写作 file:///绝对路径", "write file:///absolute/path")
-		}
-		return OpenFolder(u.Path, config)
-	case strings.Contains(rawURL, "://"):
-		return nil, urlProblem("只支持文件夹路径、file:// 与 s3://", "only a folder's path, file:// and s3:// are supported")
+	case err != nil:
+		return nil, err
+	case isFolder:
+		return OpenFolder(path, config)
 	}
-	return OpenFolder(rawURL, config)
-}
-
-func urlProblem(zh, en string) error {
-	return problem.New(problem.Invalid, "depot-url", "depot", zh, en)
+	return openS3(rawURL, config)
 }
 
 func unknown(name string) error {

@@ -10,13 +10,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
+
+	"changde/s3"
 )
 
 // Fetch implements Store: it makes a copy in dir and compares its sum with the
@@ -72,7 +73,7 @@ func (s *S3) download(ctx context.Context, o object, l *ledger, w io.Writer) err
 			try = 1
 		}
 		var write writeError
-		if n < l.Size && (try >= s.config.retries || ctx.Err() != nil || errors.As(err, &write) || isMissing(err)) {
+		if n < l.Size && (try >= s.config.retries || ctx.Err() != nil || errors.As(err, &write) || s3.IsMissing(err)) {
 			return cmp.Or(ctx.Err(), err, io.ErrUnexpectedEOF)
 		}
 		if n < l.Size {
@@ -117,19 +118,6 @@ func (s *S3) downloadFrom(ctx context.Context, o object, from int64, w io.Writer
 		}
 		if rerr != nil {
 			return n, rerr
-		}
-	}
-}
-
-// objects lists the objects below a prefix. The listing ends with the loop.
-func (s *S3) objects(ctx context.Context, prefix string) iter.Seq2[minio.ObjectInfo, error] {
-	return func(yield func(minio.ObjectInfo, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		for info := range s.core.ListObjectsIter(ctx, s.bucket.Name, minio.ListObjectsOptions{Prefix: prefix, Recursive: true}) {
-			if !yield(info, info.Err) || info.Err != nil {
-				return
-			}
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/minio/minio-go/v7"
+
+	"changde/s3"
 )
 
 // maxLedger bounds the object that holds a ledger: 10,000 parts with their sums.
@@ -69,7 +71,7 @@ func (s *S3) object(name string) (object, error) {
 // load reads a ledger. One that is not there is problem "depot-unknown".
 func (s *S3) load(ctx context.Context, o object) (*ledger, error) {
 	r, info, _, err := s.core.GetObject(ctx, s.bucket.Name, o.ledger, minio.GetObjectOptions{})
-	if isMissing(err) {
+	if s3.IsMissing(err) {
 		return nil, unknown(o.name)
 	}
 	if err != nil {
@@ -101,15 +103,15 @@ func (s *S3) save(ctx context.Context, o object, l *ledger) error {
 		opts.SetMatchETag(l.etag)
 	}
 	opts.ContentType = "application/json"
-	etag, err := s.put(ctx, o.ledger, b, opts)
+	etag, err := s.bucket.Put(ctx, o.ledger, b, opts)
 	if err == nil {
 		l.etag = etag
 		return nil
 	}
-	if isMissing(err) && l.etag != "" { // removed meanwhile
+	if s3.IsMissing(err) && l.etag != "" { // removed meanwhile
 		return unknown(o.name)
 	}
-	if !isConflict(err) {
+	if !s3.IsConflict(err) {
 		return s3Error(err, "record", o.name)
 	}
 	// The client repeats a put whose answer was lost, and then meets its own work.
@@ -134,18 +136,6 @@ func (s *S3) take(ctx context.Context, o object, l *ledger) error {
 	l.Writer, l.Open = rand.Text(), true
 	return s.save(ctx, o, l)
 }
-
-func isMissing(err error) bool {
-	r := minio.ToErrorResponse(err)
-	return r.Code == "NoSuchKey" || r.StatusCode == http.StatusNotFound && r.Code != "NoSuchBucket" && r.Code != "NoSuchUpload"
-}
-
-func isConflict(err error) bool {
-	r := minio.ToErrorResponse(err)
-	return r.StatusCode == http.StatusPreconditionFailed || r.StatusCode == http.StatusConflict || r.Code == "PreconditionFailed"
-}
-
-func isNoUpload(err error) bool { return minio.ToErrorResponse(err).Code == "NoSuchUpload" }
 
 // s3Error adds what was done, and tells a full store from other trouble.
 func s3Error(err error, doing, name string) error {

@@ -8,37 +8,23 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
-
 	"changde/problem"
+	"changde/s3"
+	"changde/s3/s3test"
 )
 
-var testKeys = Credentials{AccessKey: "AKIATESTKEY", SecretKey: "s3cr3t-of-the-test", SessionToken: "t0ken-of-the-test"}
+var testKeys = s3.Credentials{AccessKey: "AKIATESTKEY", SecretKey: "s3cr3t-of-the-test", SessionToken: "t0ken-of-the-test"}
 
-// fakeS3 starts an S3 server of its own in this process, with the bucket
-// "shoujian", and returns the URL of a depot in it. hook may be nil; it sees each
-// request and may answer in the server's place by returning true.
+// fakeS3 starts an S3 server of the test's own and returns the URL of a depot in it;
+// hook is as s3test.Memory has it.
 func fakeS3(t testing.TB, hook func(http.ResponseWriter, *http.Request) bool) string {
 	t.Helper()
-	backend := s3mem.New()
-	if err := backend.CreateBucket("shoujian"); err != nil {
-		t.Fatal(err)
-	}
-	inner := gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if hook == nil || !hook(w, r) {
-			inner.ServeHTTP(w, r)
-		}
-	}))
-	t.Cleanup(server.Close)
-	return "s3://shoujian/常德 depot?region=cn-north-1&endpoint=" + server.URL
+	return "s3://" + s3test.Name + "/常德 depot?region=cn-north-1&endpoint=" + s3test.Memory(t, hook)
 }
 
 // opener opens one and the same store once more, as another machine would.

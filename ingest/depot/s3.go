@@ -1,11 +1,9 @@
 package depot
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"slices"
@@ -16,6 +14,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"changde/problem"
+	"changde/s3"
 )
 
 const (
@@ -33,32 +32,20 @@ const (
 // Under the prefix stand files/ with what is sealed, state/ with a ledger for each
 // file, and tail/ with bytes that do not fill a part yet.
 type S3 struct {
-	bucket      Bucket
+	bucket      s3.Bucket
 	core        minio.Core
 	config      Config
 	conditional atomic.Bool // the service was seen to keep conditions
 }
 
 func openS3(rawURL string, config Config) (*S3, error) {
-	b, err := Connect(rawURL, config)
+	config = config.withDefaults()
+	b, err := s3.Connect(rawURL, s3.Config{Credentials: config.Credentials, Transport: config.Transport, Retries: config.retries})
 	if err != nil {
 		return nil, err
 	}
-	config.Credentials = Credentials{} // the client has them, and prints none
-	return &S3{bucket: b, core: minio.Core{Client: b.Client}, config: config.withDefaults()}, nil
-}
-
-// put writes one object in one request. The service compares the sum, which makes
-// the client's own way of signing chunks needless; not all services read that.
-func (s *S3) put(ctx context.Context, key string, content []byte, opts minio.PutObjectOptions) (etag string, err error) {
-	opts.DisableContentSha256 = true
-	info, err := s.core.PutObject(ctx, s.bucket.Name, key, bytes.NewReader(content), int64(len(content)), "", sumText(content), opts)
-	return info.ETag, err
-}
-
-func sumText(content []byte) string {
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:])
+	config.Credentials = s3.Credentials{} // the client has them, and prints none
+	return &S3{bucket: b, core: b.Core(), config: config}, nil
 }
 
 // Begin implements Store.
@@ -79,7 +66,7 @@ func (s *S3) Begin(ctx context.Context, name string) error {
 	}
 	id, _, _ := strings.Cut(name, "/")
 	n := 0
-	for _, err := range s.objects(ctx, s.bucket.Prefix+"state/"+id+"/") {
+	for _, err := range s.bucket.List(ctx, s.bucket.Prefix+"state/"+id+"/", true) {
 		if err != nil {
 			return s3Error(err, "begin", name)
 		}
@@ -100,30 +87,14 @@ func (s *S3) checkConditional(ctx context.Context) error {
 	if s.conditional.Load() {
 		return nil
 	}
-	key := s.bucket.Prefix + "state/probe-" + rand.Text()
-	put := func(condition func(*minio.PutObjectOptions)) error {
-		var opts minio.PutObjectOptions
-		condition(&opts)
-		_, err := s.put(ctx, key, []byte("probe"), opts)
-		return err
-	}
-	if err := put(func(*minio.PutObjectOptions) {}); err != nil {
+	kept, err := s.bucket.KeepsConditions(ctx, s.bucket.Prefix+"state/probe-")
+	if err != nil {
 		return s3Error(err, "write to", "the depot")
 	}
-	ifNew := put(func(o *minio.PutObjectOptions) { o.SetMatchETagExcept("*") })
-	ifSame := put(func(o *minio.PutObjectOptions) { o.SetMatchETag(strings.Repeat("0", 32)) })
-	if err := s.core.RemoveObject(ctx, s.bucket.Name, key, minio.RemoveObjectOptions{}); err != nil {
-		return s3Error(err, "write to", "the depot")
-	}
-	for _, err := range []error{ifNew, ifSame} {
-		if err == nil {
-			return problem.New(problem.Unsupported, "depot-conditional", "s3",
-				"该 S3 服务不支持条件写入（If-Match、If-None-Match），不能用作存放区；请换用 MinIO、Amazon S3 等支持的服务，或文件夹存放区",
-				"this S3 service ignores conditional puts (If-Match, If-None-Match) and cannot be a depot; use one that keeps them, such as MinIO or Amazon S3, or a folder")
-		}
-		if !isConflict(err) {
-			return s3Error(err, "write to", "the depot")
-		}
+	if !kept {
+		return problem.New(problem.Unsupported, "depot-conditional", "s3",
+			"该 S3 服务不支持条件写入（If-Match、If-None-Match），不能用作存放区；请换用 MinIO、Amazon S3 等支持的服务，或文件夹存放区",
+			"this S3 service ignores conditional puts (If-Match, If-None-Match) and cannot be a depot; use one that keeps them, such as MinIO or Amazon S3, or a folder")
 	}
 	s.conditional.Store(true)
 	return nil
@@ -225,7 +196,7 @@ func (s *S3) Seal(ctx context.Context, name string) (int64, []byte, error) {
 // complete reports whether the object is there, of this upload and of its size.
 func (s *S3) complete(ctx context.Context, o object, l *ledger) (bool, error) {
 	info, err := s.core.StatObject(ctx, s.bucket.Name, o.file, minio.StatObjectOptions{})
-	if isMissing(err) {
+	if s3.IsMissing(err) {
 		return false, nil
 	}
 	if err != nil {
@@ -241,7 +212,7 @@ func (s *S3) build(ctx context.Context, o object, l *ledger) error {
 		return err
 	}
 	if l.Upload == "" {
-		if _, err := s.put(ctx, o.file, u.buf, s.fileOptions(l)); err != nil {
+		if _, err := s.bucket.Put(ctx, o.file, u.buf, s.fileOptions(l)); err != nil {
 			return s3Error(err, "seal", o.name)
 		}
 		return nil
@@ -266,9 +237,9 @@ func (s *S3) build(ctx context.Context, o object, l *ledger) error {
 
 // removeTails deletes what the turns of an upload left beside its parts.
 func (s *S3) removeTails(ctx context.Context, o object, l *ledger) error {
-	for info, err := range s.objects(ctx, o.tails+l.Nonce+"-") {
+	for info, err := range s.bucket.List(ctx, o.tails+l.Nonce+"-", true) {
 		if err == nil {
-			err = s.core.RemoveObject(ctx, s.bucket.Name, info.Key, minio.RemoveObjectOptions{})
+			err = s.bucket.Remove(ctx, info.Key)
 		}
 		if err != nil {
 			return s3Error(err, "tidy up after", o.name)
@@ -294,10 +265,10 @@ func (s *S3) Remove(ctx context.Context, name string) error {
 		}
 	}
 	// All uploads of the key: a machine that died may have started one unrecorded.
-	if err := s.core.RemoveIncompleteUpload(ctx, s.bucket.Name, o.file); err != nil && !isMissing(err) && !isNoUpload(err) {
+	if err := s.core.RemoveIncompleteUpload(ctx, s.bucket.Name, o.file); err != nil && !s3.IsMissing(err) && !s3.IsNoUpload(err) {
 		return s3Error(err, "remove", name)
 	}
-	if err := s.core.RemoveObject(ctx, s.bucket.Name, o.file, minio.RemoveObjectOptions{}); err != nil {
+	if err := s.bucket.Remove(ctx, o.file); err != nil {
 		return s3Error(err, "remove", name)
 	}
 	if l == nil {
@@ -306,7 +277,7 @@ func (s *S3) Remove(ctx context.Context, name string) error {
 	if err := s.removeTails(ctx, o, l); err != nil {
 		return err
 	}
-	if err := s.core.RemoveObject(ctx, s.bucket.Name, o.ledger, minio.RemoveObjectOptions{}); err != nil {
+	if err := s.bucket.Remove(ctx, o.ledger); err != nil {
 		return s3Error(err, "remove", name)
 	}
 	return nil
@@ -321,7 +292,7 @@ func (s *S3) List(ctx context.Context, prefix string) ([]Entry, error) {
 	defer cancel()
 	found := make(map[string]Entry)
 	files, state := s.bucket.Prefix+"files/", s.bucket.Prefix+"state/"
-	for info, err := range s.objects(ctx, state+prefix) {
+	for info, err := range s.bucket.List(ctx, state+prefix, true) {
 		if err != nil {
 			return nil, s3Error(err, "list", prefix)
 		}
@@ -333,7 +304,7 @@ func (s *S3) List(ctx context.Context, prefix string) ([]Entry, error) {
 			return nil, listTooLong(prefix)
 		}
 	}
-	for info, err := range s.objects(ctx, files+prefix) {
+	for info, err := range s.bucket.List(ctx, files+prefix, true) {
 		if err != nil {
 			return nil, s3Error(err, "list", prefix)
 		}

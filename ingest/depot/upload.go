@@ -3,12 +3,16 @@ package depot
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash"
 	"io"
 	"slices"
 
 	"github.com/minio/minio-go/v7"
+
+	"changde/s3"
 )
 
 // upload is one turn at a file. buf holds the bytes behind the parts, recorded or
@@ -99,10 +103,11 @@ func (u *upload) sendPart(ctx context.Context) error {
 		}
 		u.l.Upload = id
 	}
+	sum := sha256.Sum256(u.buf)
 	p, err := u.s.core.PutObjectPart(ctx, u.s.bucket.Name, u.o.file, u.l.Upload, u.l.Next, bytes.NewReader(u.buf), int64(len(u.buf)),
-		minio.PutObjectPartOptions{Sha256Hex: sumText(u.buf), DisableContentSha256: true})
+		minio.PutObjectPartOptions{Sha256Hex: hex.EncodeToString(sum[:]), DisableContentSha256: true})
 	if err != nil {
-		if isNoUpload(err) { // sealed or removed meanwhile
+		if s3.IsNoUpload(err) { // sealed or removed meanwhile
 			u.lost = true
 			return busy(u.o.name)
 		}
@@ -119,7 +124,7 @@ func (u *upload) saveTail(ctx context.Context) error {
 	size := u.l.partBytes() + int64(len(u.buf))
 	if size > u.l.Size {
 		key := u.o.tails + u.l.Nonce + "-" + u.l.Writer
-		if _, err := u.s.put(ctx, key, u.buf, minio.PutObjectOptions{}); err != nil {
+		if _, err := u.s.bucket.Put(ctx, key, u.buf, minio.PutObjectOptions{}); err != nil {
 			return s3Error(err, "append to", u.o.name)
 		}
 		u.l.Tail, u.l.Size, u.l.Hash = key, size, marshalHash(u.sum)
@@ -138,7 +143,7 @@ func (u *upload) record(ctx context.Context, oldTail string) error {
 	u.recorded = u.l.Size
 	if oldTail != "" && oldTail != u.l.Tail {
 		// One that stays is deleted by Seal or Remove.
-		u.s.core.RemoveObject(ctx, u.s.bucket.Name, oldTail, minio.RemoveObjectOptions{})
+		u.s.bucket.Remove(ctx, oldTail)
 	}
 	return nil
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,12 +17,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/johannesboyne/gofakes3"
-	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"changde/problem"
+	"changde/s3"
+	"changde/s3/s3test"
 )
 
 // place is a box as its senders see it.
@@ -95,34 +94,20 @@ type s3Place struct {
 	prefix string
 }
 
-// realS3 names, in the environment, a server of S3 (host:port, such as MinIO) that
-// the tests use in place of the one in memory. Its keys are those of client.
-const realS3 = "TEST_S3_ENDPOINT"
-
 func newS3Place(t testing.TB, hook func(*http.Request)) s3Place {
 	t.Helper()
-	if real := os.Getenv(realS3); real != "" && hook == nil {
+	if real := os.Getenv(s3test.Real); real != "" && hook == nil {
 		at := s3Place{url: real, prefix: "收件箱-" + rand.Text() + "/"}
-		c := at.client(t, nil)
-		if there, err := c.BucketExists(t.Context(), "shoujian"); err == nil && !there {
-			err = c.MakeBucket(t.Context(), "shoujian", minio.MakeBucketOptions{})
-			if code := minio.ToErrorResponse(err).Code; code != "BucketAlreadyOwnedByYou" && code != "BucketAlreadyExists" {
-				must(t, err)
-			}
-		}
+		s3test.MakeBucket(t, at.bucket(t, nil))
 		return at
 	}
-	backend := s3mem.New()
-	must(t, backend.CreateBucket("shoujian"))
-	inner := gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	endpoint := s3test.Memory(t, func(_ http.ResponseWriter, r *http.Request) bool {
 		if hook != nil {
 			hook(r)
 		}
-		inner.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	return s3Place{url: strings.TrimPrefix(server.URL, "http://"), prefix: "收件箱/"}
+		return false
+	})
+	return s3Place{url: strings.TrimPrefix(endpoint, "http://"), prefix: "收件箱/"}
 }
 
 func (s s3Place) client(t testing.TB, transport http.RoundTripper) *minio.Client {
@@ -132,9 +117,13 @@ func (s s3Place) client(t testing.TB, transport http.RoundTripper) *minio.Client
 	return c
 }
 
+func (s s3Place) bucket(t testing.TB, transport http.RoundTripper) s3.Bucket {
+	return s3.Bucket{Client: s.client(t, transport), Name: s3test.Name, Prefix: s.prefix}
+}
+
 func (s s3Place) put(t testing.TB, path, content string) {
 	t.Helper()
-	_, err := NewS3(s.client(t, nil), "shoujian", s.prefix, Config{}).put(t.Context(), s.prefix+path, []byte(content), minio.PutObjectOptions{})
+	_, err := s.bucket(t, nil).Put(t.Context(), s.prefix+path, []byte(content), minio.PutObjectOptions{})
 	must(t, err)
 }
 
@@ -151,13 +140,13 @@ func (s s3Place) keys(t testing.TB) []string {
 func (s s3Place) files(t testing.TB) map[string]string {
 	t.Helper()
 	out := make(map[string]string)
-	box := NewS3(s.client(t, nil), "shoujian", s.prefix, Config{})
+	box := NewS3(s.bucket(t, nil), Config{})
 	for _, key := range s.keys(t) {
 		if strings.HasPrefix(key, takenName) {
 			continue
 		}
 		b, _, err := box.get(t.Context(), s.prefix+key, 1<<20)
-		if isMissing(err) { // moved at this moment
+		if s3.IsMissing(err) { // moved at this moment
 			continue
 		}
 		must(t, err)
@@ -167,7 +156,7 @@ func (s s3Place) files(t testing.TB) map[string]string {
 }
 
 func (s s3Place) open(t testing.TB, config Config) Box {
-	return NewS3(s.client(t, nil), "shoujian", s.prefix, config)
+	return NewS3(s.bucket(t, nil), config)
 }
 
 func (s s3Place) claims(t testing.TB) int {

@@ -1,16 +1,10 @@
 package dropbox
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,6 +12,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"changde/problem"
+	"changde/s3"
 )
 
 // S3 is a Box in a bucket: <prefix><sender>/<anything>. The service must refuse
@@ -25,9 +20,7 @@ import (
 // MinIO do; the first Claim tests that.
 type S3 struct {
 	config      Config
-	core        minio.Core
-	bucket      string
-	prefix      string
+	bucket      s3.Bucket
 	watch       watchdog
 	round       atomic.Int64
 	conditional atomic.Bool // the service was seen to keep conditions
@@ -40,10 +33,9 @@ const clockError = 15 * time.Minute
 // maxCopy is the largest object that S3 copies in one request.
 const maxCopy = 5 << 30
 
-// NewS3 opens the box in a bucket below a prefix of keys, which is empty or ends in
-// a slash. Nothing is contacted.
-func NewS3(client *minio.Client, bucket, prefix string, config Config) *S3 {
-	return &S3{config: config.withDefaults(), core: minio.Core{Client: client}, bucket: bucket, prefix: prefix}
+// NewS3 opens the box in a bucket. Nothing is contacted.
+func NewS3(bucket s3.Bucket, config Config) *S3 {
+	return &S3{config: config.withDefaults(), bucket: bucket}
 }
 
 // Scan implements Box. An object is complete as it appears; a set or a folder is
@@ -56,11 +48,11 @@ func (s *S3) Scan(ctx context.Context) ([]Parcel, error) {
 	}
 	var out []Parcel
 	count := 0
-	for info, err := range s.list(ctx, s.prefix, false) {
+	for info, err := range s.bucket.List(ctx, s.bucket.Prefix, false) {
 		if err != nil {
 			return out, errors.Join(errs, fmt.Errorf("dropbox: list the box: %w", err))
 		}
-		name, isSender := strings.CutSuffix(strings.TrimPrefix(info.Key, s.prefix), "/")
+		name, isSender := strings.CutSuffix(strings.TrimPrefix(info.Key, s.bucket.Prefix), "/")
 		if !isSender || litter(name) {
 			continue
 		}
@@ -77,7 +69,7 @@ func (s *S3) Scan(ctx context.Context) ([]Parcel, error) {
 	s.watch.forget(round - 1)
 	for key, present := range left {
 		if errs == nil && !present { // the sender has changed it or taken it away
-			errs = s.remove(ctx, key)
+			errs = s.bucket.Remove(ctx, key)
 		}
 	}
 	out, err := claims.apply(out, func(place, _ string) (Parcel, error) { return s.abandoned(ctx, place) })
@@ -122,9 +114,9 @@ func (s *S3) stillness(seen time.Duration, newest time.Time) time.Duration {
 
 // entries lists a sender's folder.
 func (s *S3) entries(ctx context.Context, sender string) ([]entry, error) {
-	base := s.prefix + sender + "/"
+	base := s.bucket.Prefix + sender + "/"
 	var out []entry
-	for info, err := range s.list(ctx, base, false) {
+	for info, err := range s.bucket.List(ctx, base, false) {
 		if err != nil {
 			return nil, err
 		}
@@ -179,9 +171,9 @@ func (s *S3) parcel(ctx context.Context, sender string, g group) (Parcel, time.T
 
 // folder lists the objects of a folder that is a parcel.
 func (s *S3) folder(ctx context.Context, p *Parcel, name string, add func(entry)) error {
-	base := s.prefix + p.sender + "/"
+	base := s.bucket.Prefix + p.sender + "/"
 	count := 0
-	for info, err := range s.list(ctx, base+name+"/", true) {
+	for info, err := range s.bucket.List(ctx, base+name+"/", true) {
 		if err != nil {
 			return err
 		}
@@ -228,8 +220,8 @@ func (s *S3) fetch(ctx context.Context, p *Parcel, file *File, path string) erro
 	if err := opts.SetMatchETag(file.mark); err != nil {
 		return err
 	}
-	r, info, _, err := s.core.GetObject(ctx, s.bucket, s.key(p, file.raw), opts)
-	if isMissing(err) || isConflict(err) || err == nil && (info.ETag != file.mark || info.Size != file.Size) {
+	r, info, _, err := s.bucket.Core().GetObject(ctx, s.bucket.Name, s.key(p, file.raw), opts)
+	if s3.IsMissing(err) || s3.IsConflict(err) || err == nil && (info.ETag != file.mark || info.Size != file.Size) {
 		if err == nil {
 			r.Close()
 		}
@@ -251,32 +243,10 @@ func (s *S3) fetch(ctx context.Context, p *Parcel, file *File, path string) erro
 }
 
 // key is the key of a path below the sender's folder.
-func (s *S3) key(p *Parcel, path string) string { return s.prefix + p.sender + "/" + path }
-
-// list lists keys below a prefix: all, or those of one level, where folders end in
-// a slash.
-func (s *S3) list(ctx context.Context, prefix string, all bool) iter.Seq2[minio.ObjectInfo, error] {
-	return func(yield func(minio.ObjectInfo, error) bool) {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		for info := range s.core.ListObjectsIter(ctx, s.bucket, minio.ListObjectsOptions{Prefix: prefix, Recursive: all}) {
-			if !yield(info, info.Err) || info.Err != nil {
-				return
-			}
-		}
-	}
-}
-
-// put writes one object in one request. The service compares the sum.
-func (s *S3) put(ctx context.Context, key string, content []byte, opts minio.PutObjectOptions) (etag string, err error) {
-	sum := sha256.Sum256(content)
-	opts.DisableContentSha256 = true // that is: no signing of chunks
-	info, err := s.core.PutObject(ctx, s.bucket, key, bytes.NewReader(content), int64(len(content)), "", hex.EncodeToString(sum[:]), opts)
-	return info.ETag, err
-}
+func (s *S3) key(p *Parcel, path string) string { return s.bucket.Prefix + p.sender + "/" + path }
 
 func (s *S3) get(ctx context.Context, key string, limit int64) (content []byte, etag string, err error) {
-	r, info, _, err := s.core.GetObject(ctx, s.bucket, key, minio.GetObjectOptions{})
+	r, info, _, err := s.bucket.Core().GetObject(ctx, s.bucket.Name, key, minio.GetObjectOptions{})
 	if err != nil {
 		return nil, "", err
 	}
@@ -285,47 +255,20 @@ func (s *S3) get(ctx context.Context, key string, limit int64) (content []byte, 
 	return content, info.ETag, err
 }
 
-func (s *S3) remove(ctx context.Context, key string) error {
-	return s.core.RemoveObject(ctx, s.bucket, key, minio.RemoveObjectOptions{})
-}
-
-func isMissing(err error) bool {
-	r := minio.ToErrorResponse(err)
-	return r.Code == "NoSuchKey" || r.StatusCode == http.StatusNotFound && r.Code != "NoSuchBucket"
-}
-
-func isConflict(err error) bool {
-	r := minio.ToErrorResponse(err)
-	return r.StatusCode == http.StatusPreconditionFailed || r.StatusCode == http.StatusConflict || r.Code == "PreconditionFailed"
-}
-
 // checkConditional refuses a service that ignores the conditions of puts: each
 // watcher would then believe that a parcel is its own.
 func (s *S3) checkConditional(ctx context.Context) error {
 	if s.conditional.Load() {
 		return nil
 	}
-	key := s.prefix + takenName + "/.probe-" + rand.Text()
-	if _, err := s.put(ctx, key, []byte("probe"), minio.PutObjectOptions{}); err != nil {
+	kept, err := s.bucket.KeepsConditions(ctx, s.bucket.Prefix+takenName+"/.probe-")
+	if err != nil {
 		return fmt.Errorf("dropbox: write to the box: %w", err)
 	}
-	var ifNew, ifSame minio.PutObjectOptions
-	ifNew.SetMatchETagExcept("*")
-	ifSame.SetMatchETag(strings.Repeat("0", 32))
-	_, errNew := s.put(ctx, key, []byte("probe"), ifNew)
-	_, errSame := s.put(ctx, key, []byte("probe"), ifSame)
-	if err := s.remove(ctx, key); err != nil {
-		return fmt.Errorf("dropbox: write to the box: %w", err)
-	}
-	if errNew == nil || errSame == nil {
+	if !kept {
 		return problem.New(problem.Unsupported, "dropbox-conditional", "s3",
 			"该 S3 服务不支持条件写入（If-Match、If-None-Match），不能用作收件箱；请换用 MinIO、Amazon S3 等支持的服务，或文件夹收件箱",
 			"this S3 service ignores conditional puts (If-Match, If-None-Match) and cannot be a drop box; use one that keeps them, such as MinIO or Amazon S3, or a folder")
-	}
-	for _, err := range []error{errNew, errSame} {
-		if !isConflict(err) {
-			return fmt.Errorf("dropbox: write to the box: %w", err)
-		}
 	}
 	s.conditional.Store(true)
 	return nil

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/minio/minio-go/v7"
+
+	"changde/s3"
 )
 
 // claimObject is the content of .taken/<place>.json. Each change is a put on the
@@ -25,18 +27,20 @@ const (
 	leftExt  = ".left" // .taken/<place>.<print>.left: refused, and too much to be moved
 )
 
-func (s *S3) claimKey(place string) string { return s.prefix + takenName + "/" + place + claimExt }
+func (s *S3) claimKey(place string) string {
+	return s.bucket.Prefix + takenName + "/" + place + claimExt
+}
 
 func (s *S3) leftKey(p *Parcel) string {
-	return s.prefix + takenName + "/" + p.place + "." + p.print + leftExt
+	return s.bucket.Prefix + takenName + "/" + p.place + "." + p.print + leftExt
 }
 
 // claims lists the claims and tells which are dead, and the keys of the parcels
 // that were left where they are.
 func (s *S3) claims(ctx context.Context, round int) (claimStates, map[string]bool, error) {
-	base := s.prefix + takenName + "/"
+	base := s.bucket.Prefix + takenName + "/"
 	out, left := make(claimStates), make(map[string]bool)
-	for info, err := range s.list(ctx, base, false) {
+	for info, err := range s.bucket.List(ctx, base, false) {
 		if err != nil {
 			return nil, nil, fmt.Errorf("dropbox: list the claims: %w", err)
 		}
@@ -71,7 +75,7 @@ func (s *S3) abandoned(ctx context.Context, place string) (Parcel, error) {
 // load reads the object of a claim, an empty one when there is none.
 func (s *S3) load(ctx context.Context, place string) (c claimObject, version string, err error) {
 	b, version, err := s.get(ctx, s.claimKey(place), maxRecord)
-	if isMissing(err) {
+	if s3.IsMissing(err) {
 		return c, "", nil
 	}
 	if err == nil {
@@ -96,13 +100,13 @@ func (s *S3) save(ctx context.Context, place string, c claimObject, version stri
 	} else {
 		opts.SetMatchETag(version)
 	}
-	written, err := s.put(ctx, s.claimKey(place), b, opts)
+	written, err := s.bucket.Put(ctx, s.claimKey(place), b, opts)
 	switch {
 	case err == nil:
 		return written, nil
-	case isMissing(err):
+	case s3.IsMissing(err):
 		return "", ErrLost
-	case !isConflict(err):
+	case !s3.IsConflict(err):
 		return "", fmt.Errorf("dropbox: claim %s: %w", place, err)
 	}
 	// The client repeats a put whose answer was lost, and then meets its own work.
@@ -207,7 +211,7 @@ func (s *S3) Release(ctx context.Context, p *Parcel) error {
 	if err := s.write(ctx, p); err != nil {
 		return err
 	}
-	if err := s.remove(ctx, s.claimKey(p.place)); err != nil {
+	if err := s.bucket.Remove(ctx, s.claimKey(p.place)); err != nil {
 		return fmt.Errorf("dropbox: release %s/%s: %w", p.Sender, p.Name, err)
 	}
 	c.taken = false

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/minio/minio-go/v7"
+
+	"changde/s3"
 )
 
 // Settle implements Box. S3 cannot move: objects are copied, then deleted, and
@@ -28,9 +30,9 @@ func (s *S3) Settle(ctx context.Context, p *Parcel, outcome Outcome) error {
 	r := c.record
 	base := r.folder() + "/" + r.Target + "/"
 	name, content := r.note()
-	_, err := s.put(ctx, s.key(p, base+name), content, minio.PutObjectOptions{ContentType: contentType(name)})
+	_, err := s.bucket.Put(ctx, s.key(p, base+name), content, minio.PutObjectOptions{ContentType: contentType(name)})
 	if err == nil && p.Fault != nil && len(p.Files) == 0 {
-		_, err = s.put(ctx, s.leftKey(p), nil, minio.PutObjectOptions{})
+		_, err = s.bucket.Put(ctx, s.leftKey(p), nil, minio.PutObjectOptions{})
 	}
 	if err == nil {
 		err = s.move(ctx, p, base, name)
@@ -72,18 +74,18 @@ func (s *S3) move(ctx context.Context, p *Parcel, base, note string) error {
 // moveObject copies and deletes an object that is still of this version. An empty
 // version stands for any.
 func (s *S3) moveObject(ctx context.Context, from, to, version string, size int64) error {
-	source := minio.CopySrcOptions{Bucket: s.bucket, Object: from, MatchETag: version}
-	dest := minio.CopyDestOptions{Bucket: s.bucket, Object: to}
+	source := minio.CopySrcOptions{Bucket: s.bucket.Name, Object: from, MatchETag: version}
+	dest := minio.CopyDestOptions{Bucket: s.bucket.Name, Object: to}
 	same, err := s.same(ctx, from, version)
 	if err != nil || !same {
 		return err
 	}
 	if size <= maxCopy {
-		_, err = s.core.Client.CopyObject(ctx, dest, source)
+		_, err = s.bucket.Client.CopyObject(ctx, dest, source)
 	} else {
-		_, err = s.core.Client.ComposeObject(ctx, dest, source)
+		_, err = s.bucket.Client.ComposeObject(ctx, dest, source)
 	}
-	if isMissing(err) || isConflict(err) {
+	if s3.IsMissing(err) || s3.IsConflict(err) {
 		return nil
 	}
 	if err != nil {
@@ -92,13 +94,13 @@ func (s *S3) moveObject(ctx context.Context, from, to, version string, size int6
 	if same, err = s.same(ctx, from, version); err != nil || !same {
 		return err
 	}
-	return s.remove(ctx, from)
+	return s.bucket.Remove(ctx, from)
 }
 
 // same reports whether an object is there in this version.
 func (s *S3) same(ctx context.Context, key, version string) (bool, error) {
-	info, err := s.core.StatObject(ctx, s.bucket, key, minio.StatObjectOptions{})
-	if isMissing(err) {
+	info, err := s.bucket.Core().StatObject(ctx, s.bucket.Name, key, minio.StatObjectOptions{})
+	if s3.IsMissing(err) {
 		return false, nil
 	}
 	if err != nil {

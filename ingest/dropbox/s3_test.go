@@ -27,7 +27,7 @@ func TestMachineDies(t *testing.T) {
 				at.put(t, "局/宗地.dbf", "dbf")
 				at.put(t, "局/宗地.ok", "")
 				r := &receiver{}
-				dying := NewS3(at.client(t, &mortal{left: requests, carried: carried}), "shoujian", at.prefix, config)
+				dying := NewS3(at.bucket(t, &mortal{left: requests, carried: carried}), config)
 				if died := once(t, dying, r, config) != nil; died && requests == enough || !died && requests < 20 {
 					t.Fatalf("it died: %t", died)
 				}
@@ -81,7 +81,7 @@ func TestOldObjects(t *testing.T) {
 	at := newS3Place(t, nil)
 	at.put(t, "a/x.zip", "zip")
 	config := Config{Settle: time.Hour}
-	box := NewS3(at.client(t, nil), "shoujian", at.prefix, config)
+	box := NewS3(at.bucket(t, nil), config)
 	g := group{name: "x.zip", entries: []entry{{raw: "x.zip", name: "x.zip"}}}
 	for age, want := range map[time.Duration]bool{time.Hour: false, time.Hour + clockError + time.Second: true} {
 		if got := box.config.complete(g, box.stillness(0, time.Now().Add(-age))); got != want {

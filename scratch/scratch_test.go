@@ -1,4 +1,4 @@
-package ingest
+package scratch
 
 import (
 	"fmt"
@@ -12,8 +12,9 @@ import (
 // the dead had the number of this process, as in a container that was started again.
 func TestSweepLeavesTheLiving(t *testing.T) {
 	t.Parallel()
+	const prefix = "changde-delivery-"
 	dir := t.TempDir()
-	dead := filepath.Join(dir, fmt.Sprintf("%s%d-1", tempPrefix, os.Getpid()))
+	dead := filepath.Join(dir, fmt.Sprintf("%s%d-1", prefix, os.Getpid()))
 	other := filepath.Join(dir, "changde-other")
 	for _, path := range []string{filepath.Join(dead, "0"), other} {
 		if err := os.MkdirAll(path, 0o700); err != nil {
@@ -24,9 +25,9 @@ func TestSweepLeavesTheLiving(t *testing.T) {
 	for range 8 {
 		work.Go(func() {
 			for range 20 {
-				path, remove, err := newScratch(dir)
+				path, remove, err := New(dir, prefix)
 				if err == nil {
-					err = sweepTemp(dir)
+					err = Sweep(dir, prefix)
 				}
 				if err == nil {
 					err = os.WriteFile(filepath.Join(path, "x"), nil, 0o600)

@@ -1,6 +1,7 @@
-package depot
+package s3
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -22,16 +23,14 @@ const (
 	maxPrefix       = 512 // bytes; a key has at most 1,024
 )
 
-// Bucket is a place in S3: a connected client, a bucket, and a prefix of keys that
-// is empty or ends in a slash.
-type Bucket struct {
-	Client *minio.Client
-	Name   string
-	Prefix string
-}
-
-// Connect reads an s3:// URL as described at Open. Nothing is contacted. Only
-// config's Credentials and Transport matter.
+// Connect reads the address of a place in S3:
+//
+//	s3://bucket/prefix?endpoint=https://host:port&region=name&lookup=path
+//
+// Without endpoint it is Amazon's; an endpoint without scheme is reached by https;
+// lookup is "path", "dns" or, by default, chosen by the endpoint. Credentials stand
+// in config, never in the address: one that has any is refused, and not repeated in
+// the error. Nothing is contacted.
 func Connect(rawURL string, config Config) (Bucket, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil { // the error repeats the URL
@@ -74,7 +73,7 @@ func Connect(rawURL string, config Config) (Bucket, error) {
 	}
 	c := config.Credentials
 	if c.AccessKey == "" || c.SecretKey == "" {
-		return Bucket{}, problem.New(problem.Invalid, "depot-credentials", "s3",
+		return Bucket{}, problem.New(problem.Invalid, "s3-credentials", "s3",
 			"缺少 S3 密钥，请设置环境变量 AWS_ACCESS_KEY_ID 与 AWS_SECRET_ACCESS_KEY", "the keys of S3 are missing; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	}
 	b.Client, err = minio.New(endpoint, &minio.Options{
@@ -83,12 +82,34 @@ func Connect(rawURL string, config Config) (Bucket, error) {
 		Transport:    config.Transport,
 		Region:       query.Get("region"),
 		BucketLookup: lookup,
-		MaxRetries:   config.withDefaults().retries,
+		MaxRetries:   cmp.Or(max(config.Retries, 0), defaultRetries),
 	})
 	if err != nil {
-		return Bucket{}, problem.Wrap(err, problem.Invalid, "depot-url", "s3", "参数 endpoint 不合规则", "the parameter endpoint is malformed")
+		return Bucket{}, problem.Wrap(err, problem.Invalid, "s3-url", "s3", "参数 endpoint 不合规则", "the parameter endpoint is malformed")
 	}
 	return b, nil
+}
+
+// Folder reads the address of a place that may be in S3 or a folder: s3://…, which
+// is not ok, a plain path, or file:///path.
+func Folder(rawURL string) (path string, ok bool, err error) {
+	switch {
+	case strings.HasPrefix(rawURL, "s3://"):
+		return "", false, nil
+	case strings.HasPrefix(rawURL, "file:"):
+		u, err := url.Parse(rawURL)
+		if err != nil || u.Host != "" && u.Host != "localhost" || !strings.HasPrefix(u.Path, "/") || u.RawQuery != "" || u.Fragment != "" {
+			return "", false, urlProblem("应写作 file:///绝对路径", "write file:///absolute/path")
+		}
+		return u.Path, true, nil
+	case rawURL == "", strings.Contains(rawURL, "://"):
+		return "", false, urlProblem("只支持文件夹路径、file:// 与 s3://", "only a folder's path, file:// and s3:// are supported")
+	}
+	return rawURL, true, nil
+}
+
+func urlProblem(zh, en string) error {
+	return problem.New(problem.Invalid, "s3-url", "address", zh, en)
 }
 
 func parseEndpoint(s string) (host string, secure bool, err error) {

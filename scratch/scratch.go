@@ -1,4 +1,6 @@
-package ingest
+// Package scratch makes folders to work in, which do not outlive the work: what a
+// process that died has left is known by that nobody holds it.
+package scratch
 
 import (
 	"errors"
@@ -10,32 +12,29 @@ import (
 	"syscall"
 )
 
-// tempPrefix begins the name of a folder of unpacked archives.
-const tempPrefix = "changde-delivery-"
-
-// scratchTries bounds how often a folder is made anew that a sweep took for one of
+// tries bounds how often a folder is made anew that a sweep took for one of
 // the dead before it was locked.
-const scratchTries = 5
+const tries = 5
 
-// newScratch makes a folder in dir for the length of a piece of work. It is locked
-// while it is used: in a container the number of a process says nothing, for the
-// next one has the same. remove gives it back.
-func newScratch(dir string) (path string, remove func() error, err error) {
-	for range scratchTries {
-		if path, err = os.MkdirTemp(dir, tempPrefix); err != nil {
+// New makes a folder in dir, with a name that begins with prefix, for the length of a
+// piece of work. It is locked while it is used: in a container the number of a process
+// says nothing, for the next one has the same. remove gives it back.
+func New(dir, prefix string) (path string, remove func() error, err error) {
+	for range tries {
+		if path, err = os.MkdirTemp(dir, prefix); err != nil {
 			return "", nil, fmt.Errorf("make a folder to work in: %w", err)
 		}
 		var held *os.File
-		if held, err = holdFolder(path); err == nil {
+		if held, err = hold(path); err == nil {
 			return path, func() error { return errors.Join(os.RemoveAll(path), held.Close()) }, nil
 		}
 	}
 	return "", nil, fmt.Errorf("lock a folder to work in: %w", err)
 }
 
-// holdFolder locks a folder that is there. A file system without such locks keeps
+// hold locks a folder that is there. A file system without such locks keeps
 // its leftovers.
-func holdFolder(path string) (*os.File, error) {
+func hold(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -57,15 +56,15 @@ func holdFolder(path string) (*os.File, error) {
 	return f, nil
 }
 
-// sweepTemp removes the folders of processes that ended without doing so: nobody
-// holds them.
-func sweepTemp(dir string) error {
+// Sweep removes the folders in dir with names that begin with prefix, of processes that
+// ended without doing so. Those that are held, and those of other users, stay.
+func Sweep(dir, prefix string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), tempPrefix) || !e.IsDir() {
+		if !strings.HasPrefix(e.Name(), prefix) || !e.IsDir() {
 			continue
 		}
 		if err := sweepFolder(filepath.Join(dir, e.Name())); err != nil {
