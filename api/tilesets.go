@@ -14,7 +14,7 @@ const defaultSet = "WebMercatorQuad"
 
 func (s *Server) vectorLayerOf(d *catalog.Dataset) tiles.VectorLayer {
 	set, _ := tiles.Set(defaultSet)
-	low, high := s.Tiles.Levels(set, d.Current)
+	low, high := s.Tiles.Levels(set, d, d.Current)
 	return tiles.VectorLayerOf(d, d.Current, low, high)
 }
 
@@ -103,7 +103,7 @@ func (s *Server) tileset(base, at, query, title string, set tiles.MatrixSet, dat
 	}
 	layers := make([]map[string]any, 0, len(datasets))
 	for _, d := range datasets {
-		low, high := s.Tiles.Levels(set, d.Current)
+		low, high := s.Tiles.Levels(set, d, d.Current)
 		properties := map[string]any{}
 		for _, c := range tiles.TileColumns(d, d.Current, tiles.MaxTileZoom) {
 			properties[c.Name] = schemaOf(c.Type)

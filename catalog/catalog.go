@@ -114,7 +114,7 @@ SELECT d.id, d.title_zh, d.title_en, d.description,
        o.id, o.name_zh, o.name_en,
        d.sharing, d.kind, d.box,
        coalesce(d.business_key, ''), coalesce(d.label, ''), coalesce(d.class, ''), coalesce(d.time_column, ''),
-       d.attribution, d.synthetic, d.profile, d.approval, d.editable, d.tiles, d.release, d.revision, d.rows, d.extent,
+       d.attribution, d.synthetic, d.profile, d.approval, d.editable, d.tiles, d.grids, d.release, d.revision, d.rows, d.extent,
        r.release, r.revision, coalesce(r.delivery, 0), coalesce(r.restores, 0),
        r.relation, r.geometry_type, r.columns, r.rows, r.extent, r.released_at, r.note, r.sharing
 FROM changde.datasets d
@@ -156,7 +156,7 @@ func read(ctx context.Context, pool *pgxpool.Pool) (*Snapshot, error) {
 		if err := row.Scan(&d.ID, &d.TitleZH, &d.TitleEN, &d.Description,
 			&owner, &nameZH, &nameEN, &d.Sharing, &d.Kind, &box,
 			&d.BusinessKey, &d.Label, &d.Class, &d.TimeColumn,
-			&d.Attribution, &d.Synthetic, &d.Profile, &d.Approval, &d.Editable, &rules, &current, &d.Revision, &rowCount, &extent,
+			&d.Attribution, &d.Synthetic, &d.Profile, &d.Approval, &d.Editable, &rules, &d.Grids, &current, &d.Revision, &rowCount, &extent,
 			&r.number, &r.revision, &r.delivery, &r.restores,
 			&r.relation, &r.geometry, &r.columns, &r.rows, &r.extent, &r.releasedAt, &r.note, &r.sharing); err != nil {
 			return struct{}{}, err

@@ -59,6 +59,9 @@ type Organisation struct {
 	NameEN string
 }
 
+// CGCS2000Quad is the tile matrix set that Dataset.Grids may name.
+const CGCS2000Quad = "CGCS2000Quad"
+
 // Dataset is one dataset with its releases. It is immutable: a change makes
 // another Dataset in another Snapshot.
 type Dataset struct {
@@ -80,6 +83,7 @@ type Dataset struct {
 	Approval    Approval // what a checked delivery waits for
 	Editable    bool     // delivered rows may be changed through the API as well
 	Tiles       TileRules
+	Grids       []string // matrix sets beside WebMercatorQuad whose tiles are cut before a release
 
 	// Revision grows by one with every committed change. A revision names one
 	// state of the dataset for ever, so caches are keyed by it.

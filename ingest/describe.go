@@ -58,11 +58,11 @@ func describe(ctx context.Context, tx pgx.Tx, dataset string, set Settings) erro
 			synthetic = coalesce($12, synthetic), box = coalesce($13, box),
 			profile = coalesce(nullif(coalesce(nullif($14, ''), profile), '-'), ''), approval = coalesce(nullif($15, ''), approval), editable = coalesce($16, editable),
 			metadata = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each_text(metadata || coalesce($17::jsonb, '{}')) WHERE value <> '-'),
-			tiles = coalesce($18::jsonb, tiles)
+			tiles = coalesce($18::jsonb, tiles), grids = CASE WHEN $19::text[] IS NULL THEN grids WHEN $19 = '{-}' THEN '{}' ELSE $19 END
 		FROM old WHERE d.id = old.id
 		RETURNING (array_position(ARRAY['private', 'internal', 'public'], d.sharing) < array_position(ARRAY['private', 'internal', 'public'], old.sharing))`,
 		dataset, set.TitleZH, set.TitleEN, set.Description, set.Owner, string(set.Sharing), set.BusinessKey, set.Label, set.Class, set.TimeColumn,
-		set.Attribution, set.Synthetic, box, set.Profile, string(set.Approval), set.Editable, metadata, tiles).Scan(&narrowed)
+		set.Attribution, set.Synthetic, box, set.Profile, string(set.Approval), set.Editable, metadata, tiles, set.Grids).Scan(&narrowed)
 	if err != nil {
 		return fmt.Errorf("describe dataset %s: %w", dataset, err)
 	}

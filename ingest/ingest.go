@@ -192,6 +192,9 @@ type Request struct {
 // none.
 const NoColumn = "-"
 
+// NoGrid takes back the grids that are cut.
+const NoGrid = "-"
+
 // Settings describe the dataset. On the first delivery they create it; later a
 // field that is set replaces the stored one.
 type Settings struct {
@@ -214,6 +217,9 @@ type Settings struct {
 	// Tiles are how tiles are generalised; rules without anything remove those there
 	// are.
 	Tiles *catalog.TileRules `json:"tiles,omitempty"`
+	// Grids are the tile matrix sets beside WebMercatorQuad that are cut before a
+	// release, catalog.CGCS2000Quad; NoGrid alone for none.
+	Grids []string `json:"grids,omitempty"`
 	// Metadata are elements of the core metadata by name (topic, secrecy, scale,
 	// lineage, contact, ...); "-" removes one. Once a dataset has any, rule Q19 asks
 	// for all that are mandatory.

@@ -378,8 +378,19 @@ func TestDescribeTakesARevision(t *testing.T) {
 	if err := b.Describe(t.Context(), "p", ingest.Settings{BusinessKey: "n"}); !problem.Is(err, problem.Conflict) {
 		t.Errorf("a business key without a delivery: %v", err)
 	}
+	for _, set := range []struct {
+		grids []string
+		want  string
+	}{{[]string{catalog.CGCS2000Quad}, "{CGCS2000Quad}"}, {nil, "{CGCS2000Quad}"}, {[]string{ingest.NoGrid}, "{}"}} {
+		if err := b.Describe(t.Context(), "p", ingest.Settings{Grids: set.grids}); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.rows(`SELECT grids::text FROM changde.datasets WHERE id = 'p'`); got != set.want {
+			t.Errorf("after %q the grids are %s", set.grids, got)
+		}
+	}
 	b.deliver(ingest.Request{Files: []string{points(t, 3)}, Dataset: "p", Settings: ingest.Settings{BusinessKey: "n"}})
-	if got := b.rows(`SELECT title_zh, sharing, business_key, release, revision FROM changde.datasets WHERE id = 'p'`); got != "点 private n 2 3" {
+	if got := b.rows(`SELECT title_zh, sharing, business_key, release, revision FROM changde.datasets WHERE id = 'p'`); got != "点 private n 2 6" {
 		t.Errorf("after a delivery the dataset is %q", got)
 	}
 }

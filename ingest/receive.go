@@ -168,7 +168,19 @@ func (i *Ingester) checkSettings(set Settings) error {
 			return err
 		}
 	}
+	if err := checkGrids(set.Grids); err != nil {
+		return err
+	}
 	return checkMetadata(set.Metadata)
+}
+
+func checkGrids(grids []string) error {
+	if len(grids) == 0 || len(grids) == 1 && (grids[0] == catalog.CGCS2000Quad || grids[0] == NoGrid) {
+		return nil
+	}
+	return problem.New(problem.Invalid, "grid-unknown", strings.Join(grids, ","),
+		"WebMercatorQuad 总会预先切片；此外只可要 "+catalog.CGCS2000Quad+"，"+NoGrid+" 为不再要",
+		"WebMercatorQuad is always cut; beside it there is "+catalog.CGCS2000Quad+" alone, and "+NoGrid+" takes it back")
 }
 
 // authorize settles what a request that is no operator's may do with its dataset, as

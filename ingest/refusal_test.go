@@ -77,6 +77,7 @@ func TestRefusedDeliveries(t *testing.T) {
 		"no such sender":    {files: func(*testing.T) []string { return []string{countiesCM} }, set: func(r *ingest.Request) { r.Sender = "nobody" }, kind: problem.Invalid},
 		"no such CRS":       {files: func(*testing.T) []string { return []string{countiesCM} }, set: func(r *ingest.Request) { r.EPSG = 999998 }, kind: problem.Invalid},
 		"odd sharing":       {files: func(*testing.T) []string { return []string{countiesCM} }, set: func(r *ingest.Request) { r.Settings.Sharing = "everyone" }, kind: problem.Invalid},
+		"odd grid":          {files: func(*testing.T) []string { return []string{countiesCM} }, set: func(r *ingest.Request) { r.Settings.Grids = []string{"WebMercatorQuad"} }, kind: problem.Invalid},
 		"box inside out":    {files: func(*testing.T) []string { return []string{countiesCM} }, set: func(r *ingest.Request) { r.Settings.Box = &catalog.Bounds{112, 30, 110, 28} }, kind: problem.Invalid},
 		"an edited dataset": {files: func(*testing.T) []string { return []string{countiesCM} }, set: func(r *ingest.Request) { r.Dataset = "projects" }, kind: problem.Conflict},
 		"many columns":      {files: func(t *testing.T) []string { return []string{file(t, "x.geojson", wide(1001, "c%d"))} }, kind: problem.TooLarge},

@@ -32,6 +32,7 @@ type datasetSettings struct {
 	declaredBox *catalog.Bounds
 	businessKey string
 	storedKey   string
+	grids       []string // matrix sets that are cut before a release beside WebMercatorQuad
 	approval    catalog.Approval
 	// storedApproval is the dataset's before the delivery, empty for a new one.
 	storedApproval catalog.Approval
@@ -43,7 +44,7 @@ type datasetSettings struct {
 }
 
 const settingsSQL = `
-SELECT d.kind, d.release, d.sharing, d.box, coalesce(d.business_key, ''), coalesce(d.label, ''), coalesce(d.class, ''), coalesce(d.time_column, ''),
+SELECT d.kind, d.release, d.sharing, d.box, d.grids, coalesce(d.business_key, ''), coalesce(d.label, ''), coalesce(d.class, ''), coalesce(d.time_column, ''),
        d.approval, d.profile, d.tiles, d.rows, coalesce(r.geometry_type, ''), coalesce(r.columns, '[]'), coalesce(encode(v.sha256, 'hex'), ''),
        coalesce((SELECT postgis_typmod_dims(atttypmod) FROM pg_attribute WHERE attrelid = to_regclass(d.relation) AND attname = 'geom'), 2) > 2
 FROM changde.datasets d
@@ -63,7 +64,7 @@ func (i *Ingester) settings(ctx context.Context, r Request) (datasetSettings, er
 	var box []float64
 	var key, label, class, timeColumn string
 	var columns []byte
-	err := i.pool.QueryRow(ctx, settingsSQL, r.Dataset).Scan(&kind, &s.release, &s.sharing, &box, &key, &label, &class, &timeColumn,
+	err := i.pool.QueryRow(ctx, settingsSQL, r.Dataset).Scan(&kind, &s.release, &s.sharing, &box, &s.grids, &key, &label, &class, &timeColumn,
 		&s.approval, &s.profile, &s.tiles, &s.rows, &s.geometry, &columns, &s.sha256, &s.z)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
@@ -120,6 +121,16 @@ func (i *Ingester) settings(ctx context.Context, r Request) (datasetSettings, er
 			return s, err
 		}
 		s.tiles, s.tileFields = *set.Tiles, set.Tiles.Fields(catalog.DetailZoom)
+	}
+	if err := checkGrids(set.Grids); err != nil {
+		return s, err
+	}
+	switch {
+	case len(set.Grids) == 0:
+	case set.Grids[0] == NoGrid:
+		s.grids = nil
+	default:
+		s.grids = set.Grids
 	}
 	if set.Approval != "" {
 		s.approval = set.Approval

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -64,6 +63,7 @@ type archive struct {
 type state struct {
 	Dataset     string            `json:"dataset"`
 	Content     string            `json:"content"`
+	Grid        string            `json:"grid,omitempty"`
 	Revision    int64             `json:"revision"`
 	Columns     []string          `json:"columns"`
 	Class       string            `json:"class"`
@@ -78,9 +78,10 @@ type state struct {
 // another version are not served.
 const cutterVersion = 3
 
-func stateOf(d *catalog.Dataset, r *catalog.Release, revision int64) state {
+// stateOf is the state of an archive of a release.
+func stateOf(d *catalog.Dataset, r *catalog.Release, n archiveName) state {
 	return state{
-		Dataset: d.ID, Content: r.Relation[1], Revision: revision, Columns: names(r.Columns),
+		Dataset: d.ID, Content: r.Relation[1], Grid: n.grid, Revision: n.revision, Columns: names(r.Columns),
 		Class: d.Class, Label: d.Label, BusinessKey: d.BusinessKey, TimeColumn: d.TimeColumn, Tiles: d.Tiles, Cutter: cutterVersion,
 	}
 }
@@ -88,7 +89,7 @@ func stateOf(d *catalog.Dataset, r *catalog.Release, revision int64) state {
 // serves reports whether an archive of this state shows what is wanted, revision
 // aside.
 func (s state) serves(o state) bool {
-	return s.Dataset == o.Dataset && s.Content == o.Content && slices.Equal(s.Columns, o.Columns) && s.Class == o.Class && s.Label == o.Label &&
+	return s.Dataset == o.Dataset && s.Content == o.Content && s.Grid == o.Grid && slices.Equal(s.Columns, o.Columns) && s.Class == o.Class && s.Label == o.Label &&
 		s.BusinessKey == o.BusinessKey && s.TimeColumn == o.TimeColumn && reflect.DeepEqual(s.Tiles, o.Tiles) && s.Cutter == o.Cutter
 }
 
@@ -100,27 +101,9 @@ func OpenArchives(pool *pgxpool.Pool, dir string, log *slog.Logger) (*Archives, 
 	return &Archives{pool: pool, dir: dir, log: log, source: NewSource(pool, Config{}), codec: newCoverCodec(), cutting: make(chan struct{}, 1), contents: make(map[string]*shelved)}, nil
 }
 
-// The tiles of a content are in a file with the one suffix, their covers in one with
-// the other.
-const (
-	archiveSuffix = ".pmtiles"
-	coversSuffix  = ".covers"
-)
-
-// path is the name of the archive of a content.
-func (s *Archives) path(content string, revision int64) string {
-	return filepath.Join(s.dir, content+"@"+strconv.FormatInt(revision, 10)+archiveSuffix)
-}
-
-// split reads the name of a file of the folder.
-func split(name string) (content string, revision int64, ok bool) {
-	name, ok = strings.CutSuffix(name, archiveSuffix)
-	at := strings.LastIndexByte(name, '@')
-	if !ok || at < 1 {
-		return "", 0, false
-	}
-	revision, err := strconv.ParseInt(name[at+1:], 10, 64)
-	return name[:at], revision, err == nil && revision >= 0
+// path is a file of an archive.
+func (s *Archives) path(n archiveName, suffix string) string {
+	return filepath.Join(s.dir, n.String()+suffix)
 }
 
 // lookAgain is how long a list of the folder holds.
@@ -129,7 +112,7 @@ const lookAgain = 2 * time.Second
 // Tile gives a tile from an archive. ok is false where none holds the tile as it is
 // at the release's revision.
 func (s *Archives) Tile(ctx context.Context, d *catalog.Dataset, r *catalog.Release, a Address) (t *Tile, ok bool, err error) {
-	if a.Set != "WebMercatorQuad" || !r.Versioned() || a.Z > overZoom {
+	if !r.Versioned() || a.zoom() > overZoom {
 		return nil, false, nil
 	}
 	of := a.above(ArchiveZoom) // the tile of the archive that shows it
@@ -137,9 +120,9 @@ func (s *Archives) Tile(ctx context.Context, d *catalog.Dataset, r *catalog.Rele
 	if err != nil {
 		return nil, false, err
 	}
-	want := stateOf(d, r, 0)
+	want := stateOf(d, r, archiveName{grid: gridOf(a.Set)})
 	for _, c := range archives {
-		if c.base > r.Revision || of.Z > c.maxZoom || !c.state.serves(want) {
+		if c.base > r.Revision || of.zoom() > c.maxZoom || !c.state.serves(want) {
 			continue
 		}
 		hit, changes, all, err := c.touched.hit(ctx, s.pool, r, of)
@@ -163,7 +146,7 @@ func (s *Archives) Tile(ctx context.Context, d *catalog.Dataset, r *catalog.Rele
 }
 
 func (s *Archives) read(c *archive, a Address) (*Tile, bool, error) {
-	id, ok := pmtiles.ID(a.Z, a.Col, a.Row)
+	id, ok := pmtiles.ID(a.zoom(), a.Col, a.Row)
 	if !ok {
 		return nil, false, nil
 	}
@@ -204,22 +187,22 @@ func (s *Archives) of(ctx context.Context, d *catalog.Dataset, r *catalog.Releas
 	var unknown error
 	for _, path := range files {
 		name := filepath.Base(path)
-		of, revision, ok := split(name)
-		if !ok || of != content {
+		n, ok := parseArchiveName(name)
+		if !ok || n.content != content {
 			continue
 		}
-		if n := slices.IndexFunc(c.archives, func(a *archive) bool { return a.name == name }); n >= 0 && c.archives[n].same(path) {
-			archives = append(archives, c.archives[n])
+		if i := slices.IndexFunc(c.archives, func(a *archive) bool { return a.name == name }); i >= 0 && c.archives[i].same(path) {
+			archives = append(archives, c.archives[i])
 			continue
 		}
-		base := revision
+		base := n.revision
 		if base == 0 {
 			if base, err = s.first(ctx, d.ID, r.Relation[0]+"."+content); err != nil {
 				unknown = err
 				continue
 			}
 		}
-		a, err := openArchive(path, base)
+		a, err := openArchive(path, n, base)
 		if err != nil {
 			s.log.Error("archive of tiles not opened", "file", name, "err", err)
 			continue
@@ -246,10 +229,9 @@ func (a *archive) same(path string) bool {
 }
 
 // remove removes an archive, which may be gone already.
-func (s *Archives) remove(content string, revision int64) error {
-	path := s.path(content, revision)
-	for _, name := range []string{path, strings.TrimSuffix(path, archiveSuffix) + coversSuffix} {
-		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (s *Archives) remove(n archiveName) error {
+	for _, suffix := range []string{archiveSuffix, coversSuffix} {
+		if err := os.Remove(s.path(n, suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove an archive: %w", err)
 		}
 	}
@@ -266,8 +248,8 @@ func (s *Archives) first(ctx context.Context, dataset, relation string) (n int64
 	return n, nil
 }
 
-func openArchive(path string, base int64) (_ *archive, err error) {
-	a := &archive{name: filepath.Base(path), base: base, touched: newTouched(base)}
+func openArchive(path string, n archiveName, base int64) (_ *archive, err error) {
+	a := &archive{name: filepath.Base(path), base: base, touched: newTouched(base, matrixSet(n.grid))}
 	if a.tiles, a.file, err = pmtiles.OpenFile(path); err != nil {
 		return nil, err
 	}
@@ -325,7 +307,7 @@ func (s *Archives) cover(a *archive, at Address, known *classes) (c *cover, base
 	if a.covers == nil {
 		return nil, 0, errors.New("the archive has no covers")
 	}
-	id, _ := pmtiles.ID(at.Z, at.Col, at.Row)
+	id, _ := pmtiles.ID(at.zoom(), at.Col, at.Row)
 	b, found, err := a.covers.Tile(id)
 	if err != nil || !found {
 		return nil, 0, err
@@ -333,11 +315,20 @@ func (s *Archives) cover(a *archive, at Address, known *classes) (c *cover, base
 	return s.codec.decode(b, at.zoom(), known)
 }
 
-// Build cuts the tiles of a release into an archive. revision is the one that the
-// archive shows, 0 for a content that is not released yet. The archive is there
-// whole, or not at all. A process cuts one content at a time, for which it takes about
-// 1 kB of memory a row, and all its processors.
-func (s *Archives) Build(ctx context.Context, d *catalog.Dataset, r *catalog.Release, revision int64) (err error) {
+// Build cuts the tiles of a release into archives, one for each grid of the dataset.
+// revision is the one that they show, 0 for a content that is not released yet. Each
+// archive is there whole, or not at all. A process cuts one content at a time, for
+// which it takes about 1 kB of memory a row, and all its processors.
+func (s *Archives) Build(ctx context.Context, d *catalog.Dataset, r *catalog.Release, revision int64) error {
+	for _, grid := range gridsOf(d) {
+		if err := s.build(ctx, d, r, archiveName{content: r.Relation[1], grid: grid, revision: revision}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Archives) build(ctx context.Context, d *catalog.Dataset, r *catalog.Release, n archiveName) error {
 	select {
 	case s.cutting <- struct{}{}:
 		defer func() { <-s.cutting }()
@@ -347,7 +338,7 @@ func (s *Archives) Build(ctx context.Context, d *catalog.Dataset, r *catalog.Rel
 	metadata, err := json.Marshal(map[string]any{
 		"name": d.TitleZH, "attribution": d.Attribution, "minzoom": 0, "maxzoom": ArchiveZoom,
 		"vector_layers": []VectorLayer{VectorLayerOf(d, r, 0, ArchiveZoom)},
-		"changde":       stateOf(d, r, revision),
+		"changde":       stateOf(d, r, n),
 	})
 	if err != nil {
 		return fmt.Errorf("describe the archive: %w", err)
@@ -356,20 +347,19 @@ func (s *Archives) Build(ctx context.Context, d *catalog.Dataset, r *catalog.Rel
 	if e := r.Extent; e != nil {
 		config.Bounds = [4]float64{max(e[0], -180), max(e[1], -90), min(e[2], 180), min(e[3], 90)}
 	}
-	path := s.path(r.Relation[1], revision)
-	tiles, err := pmtiles.Create(path, config)
+	tiles, err := pmtiles.Create(s.path(n, archiveSuffix), config)
 	if err != nil {
 		return err
 	}
 	config.Opaque = true
-	covers, err := pmtiles.Create(strings.TrimSuffix(path, archiveSuffix)+coversSuffix, config)
+	covers, err := pmtiles.Create(s.path(n, coversSuffix), config)
 	if err != nil {
 		return errors.Join(err, tiles.Abort())
 	}
-	cut, err := newCut(s.pool, d, r, ArchiveZoom, s.source.config, archiveSink{tiles})
+	cut, err := newCut(s.pool, d, r, matrixSet(n.grid), ArchiveZoom, s.source.config, archiveSink{tiles})
 	if err == nil {
 		cut.keep = func(a Address, c *cover) error {
-			id, _ := pmtiles.ID(a.Z, a.Col, a.Row)
+			id, _ := pmtiles.ID(a.zoom(), a.Col, a.Row)
 			return covers.Add(id, s.codec.encode(c, cut.classes.all(), cut.base))
 		}
 		_, err = cut.all(ctx)
@@ -389,16 +379,16 @@ type archiveSink struct{ w *pmtiles.Writer }
 
 // Add implements Sink.
 func (s archiveSink) Add(a Address, t *Tile) error {
-	id, ok := pmtiles.ID(a.Z, a.Col, a.Row)
+	id, ok := pmtiles.ID(a.zoom(), a.Col, a.Row)
 	if !ok {
 		return fmt.Errorf("tile %s has no place in an archive", a)
 	}
 	return s.w.Add(id, stamped(t))
 }
 
-// files lists the archives of the folder by content, the latest first, of those
-// whose tiles or covers are there.
-func (s *Archives) files() (map[string][]int64, error) {
+// files lists the archives of the folder by content, of those whose tiles or covers
+// are there.
+func (s *Archives) files() (map[string][]archiveName, error) {
 	entries, err := os.ReadDir(s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -406,18 +396,11 @@ func (s *Archives) files() (map[string][]int64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list archives of tiles: %w", err)
 	}
-	out := make(map[string][]int64)
+	out := make(map[string][]archiveName)
 	for _, e := range entries {
-		name := e.Name()
-		if covers, ok := strings.CutSuffix(name, coversSuffix); ok {
-			name = covers + archiveSuffix
+		if n, ok := parseArchiveName(e.Name()); ok && !slices.Contains(out[n.content], n) {
+			out[n.content] = append(out[n.content], n)
 		}
-		if content, revision, ok := split(name); ok && !slices.Contains(out[content], revision) {
-			out[content] = append(out[content], revision)
-		}
-	}
-	for _, revisions := range out {
-		slices.SortFunc(revisions, func(a, b int64) int { return int(b - a) })
 	}
 	return out, nil
 }

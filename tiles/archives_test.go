@@ -194,7 +194,7 @@ func TestArchivesNotServed(t *testing.T) {
 	if served(&other) {
 		t.Error("an archive of another class is served")
 	}
-	path := archives.path("cadastre", 0)
+	path := archives.path(archiveName{content: "cadastre"}, archiveSuffix)
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}

@@ -91,6 +91,6 @@ func (f *figure) take(p part, path []orb.Point) {
 
 // meets reports whether a tile without its margin meets the area of the cutter.
 func (t *cutter) meets(a Address) bool {
-	low, high := t.address(a.Z, t.area.box[0], t.area.box[3]), t.address(a.Z, t.area.box[2], t.area.box[1])
+	low, high := t.address(a.zoom(), t.area.box[0], t.area.box[3]), t.address(a.zoom(), t.area.box[2], t.area.box[1])
 	return a.Col >= low.Col && a.Col <= high.Col && a.Row >= low.Row && a.Row <= high.Row
 }

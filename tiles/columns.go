@@ -100,12 +100,12 @@ func Levels(r *catalog.Release) (minimum, maximum int) {
 	return MaxTileZoom, MaxTileZoom
 }
 
-// Levels are the levels of the matrix set between which tiles of the release are
-// worth asking for. With archives, which are of WebMercatorQuad and show small
-// features together, they begin where the extent is some pixels wide; without, they
-// are those of the function Levels.
-func (s *Source) Levels(set MatrixSet, r *catalog.Release) (minimum, maximum int) {
-	if set.ID != "WebMercatorQuad" || s.config.Archives == nil || !r.Versioned() || r.Extent == nil {
+// Levels are the levels of the matrix set between which tiles of a release of the
+// dataset are worth asking for. With archives of the set, which show small features
+// together, they begin where the extent is some pixels wide; without, they are those
+// of the function Levels.
+func (s *Source) Levels(set MatrixSet, d *catalog.Dataset, r *catalog.Release) (minimum, maximum int) {
+	if s.config.Archives == nil || !slices.Contains(gridsOf(d), gridOf(set.ID)) || !r.Versioned() || r.Extent == nil {
 		minimum, maximum = Levels(r)
 		return set.Level(minimum), set.Level(maximum)
 	}
@@ -114,7 +114,7 @@ func (s *Source) Levels(set MatrixSet, r *catalog.Release) (minimum, maximum int
 	for minimum < ArchiveZoom && math.Ldexp(side, minimum) < seenPixels {
 		minimum++
 	}
-	return minimum, MaxTileZoom
+	return set.Level(minimum), set.Level(MaxTileZoom)
 }
 
 // seenPixels is how wide a dataset is on the map before one looks at it.

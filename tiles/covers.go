@@ -185,27 +185,29 @@ func (c *cover) drawnFrom() float64 { return float64(drawnPixels * (coverSide / 
 // Rows that are drawn one by one have no part.
 func (w *cutWorker) part(c *cover, a Address, base int, rows []*row) *cover {
 	out := &cover{side: c.side, cell: c.cell}
+	zoom := a.zoom()
+	set, _ := Set(a.Set)
 	finer := make(map[Address]*cover)
 	for _, r := range rows {
-		if r.pixels(a.Z) >= c.drawnFrom() {
+		if r.pixels(zoom) >= c.drawnFrom() {
 			continue
 		}
-		if r.pixels(a.Z) >= drawnPixels {
-			out.add(&r.figure, math.Ldexp(Extent, a.Z), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}, r.class)
+		if r.pixels(zoom) >= drawnPixels {
+			out.add(&r.figure, math.Ldexp(Extent, zoom), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}, r.class)
 			continue
 		}
 		// Above the blocks a polygon goes into the cells where it is first too small.
-		z := a.Z
+		z := zoom
 		for z < base && r.pixels(z+1) < drawnPixels {
 			z++
 		}
-		depth := z - a.Z
+		depth := z - zoom
 		low, high := reach(r.figure.bound, z, 0)
 		for row := max(low[1], a.Row<<depth); row <= min(high[1], (a.Row+1)<<depth-1); row++ {
 			for col := max(low[0], a.Col<<depth); col <= min(high[0], (a.Col+1)<<depth-1); col++ {
-				at := Address{Set: a.Set, Z: z, Col: col, Row: row}
+				at := set.at(z, col, row)
 				if finer[at] == nil {
-					finer[at] = newCover(at.zoom(), coverSide)
+					finer[at] = newCover(z, coverSide)
 				}
 				finer[at].add(&r.figure, math.Ldexp(Extent, z), orb.Point{float64(col) * Extent, float64(row) * Extent}, r.class)
 			}
@@ -225,17 +227,18 @@ func (w *cutWorker) part(c *cover, a Address, base int, rows []*row) *cover {
 func (w *cutWorker) gathered(ctx context.Context, a Address) (c *cover, ok bool, err error) {
 	// On the map a degree of latitude is never narrower than one of longitude: no row
 	// is smaller there than it is by this.
-	span := drawnPixels * math.Ldexp(360, -a.Z) / pixelsOfTile * (1 + 1e-6)
+	zoom := a.zoom()
+	span := drawnPixels * math.Ldexp(360, -zoom) / pixelsOfTile * (1 + 1e-6)
 	sel := &selection{release: w.release, columns: w.columns, box: a.Degrees(Buffer)}
 	const most = 4 * keptFrom
 	rows, whole, err := w.load(ctx, sel, sel.allSQL(0).Raw(" AND least(span, ").Arg(float64(thinness)).Raw("::float8 * ST_Area(geom) / nullif(span, 0)) <= ").Arg(span).Raw("::float8 LIMIT ").Arg(int64(most)+1), nil, most)
 	if !whole || err != nil {
 		return nil, false, err
 	}
-	c = newCover(a.zoom(), coverSide)
+	c = newCover(zoom, coverSide)
 	for _, r := range rows {
-		if r.pixels(a.Z) < drawnPixels {
-			c.add(&r.figure, math.Ldexp(Extent, a.Z), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}, r.class)
+		if r.pixels(zoom) < drawnPixels {
+			c.add(&r.figure, math.Ldexp(Extent, zoom), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}, r.class)
 		}
 	}
 	c.settle()

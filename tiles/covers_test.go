@@ -171,7 +171,7 @@ func sameCover(t *testing.T, s *Archives, d *catalog.Dataset, a Address, want *a
 func cutKept(t *testing.T, pool *pgxpool.Pool, d *catalog.Dataset, maxBytes int) (*shelf, map[Address]*areas) {
 	t.Helper()
 	s, covers := &shelf{tiles: make(map[Address]*Tile)}, make(map[Address]*areas)
-	cut, err := newCut(pool, d, d.Current, ArchiveZoom, Config{MaxBytes: maxBytes}, s)
+	cut, err := newCut(pool, d, d.Current, matrixSet(""), ArchiveZoom, Config{MaxBytes: maxBytes}, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -323,7 +323,7 @@ func TestCoversGoWithTheirTiles(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	if err := archives.prune("cadastre", 2); err != nil {
+	if err := archives.prune(archiveName{content: "cadastre", revision: 2}); err != nil {
 		t.Fatal(err)
 	}
 	there("cadastre@0.covers", "cadastre@0.pmtiles", "cadastre@2.covers", "cadastre@2.pmtiles")
@@ -336,7 +336,7 @@ func TestCoversGoWithTheirTiles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Remove(archives.path("cadastre", 2)); err != nil {
+	if err := os.Remove(archives.path(archiveName{content: "cadastre", revision: 2}, archiveSuffix)); err != nil {
 		t.Fatal(err)
 	}
 	// No release names the content.

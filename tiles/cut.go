@@ -40,7 +40,7 @@ type Sink interface {
 // the polygons that go into cells, are made larger. Lines of the same class and label
 // that meet end to end are joined there.
 func Cut(ctx context.Context, pool *pgxpool.Pool, d *catalog.Dataset, r *catalog.Release, maxZoom int, c Config, sink Sink) (tiles int64, err error) {
-	cut, err := newCut(pool, d, r, maxZoom, c, sink)
+	cut, err := newCut(pool, d, r, matrixSet(""), maxZoom, c, sink)
 	if err != nil {
 		return 0, err
 	}
@@ -110,10 +110,10 @@ type cutter struct {
 	covers map[[2]int]*cover // of the tiles above the blocks, by column and row
 }
 
-func newCut(pool *pgxpool.Pool, d *catalog.Dataset, r *catalog.Release, maxZoom int, c Config, sink Sink) (*cutter, error) {
-	set, _ := Set("WebMercatorQuad")
-	if maxZoom < 0 || maxZoom > MaxZoom {
-		return nil, fmt.Errorf("zoom %d is not within 0 to %d", maxZoom, MaxZoom)
+// newCut makes the cutter of the tiles of a set down to a zoom.
+func newCut(pool *pgxpool.Pool, d *catalog.Dataset, r *catalog.Release, set MatrixSet, maxZoom int, c Config, sink Sink) (*cutter, error) {
+	if maxZoom < set.ahead() || maxZoom > MaxZoom {
+		return nil, fmt.Errorf("zoom %d is not within %d to %d", maxZoom, set.ahead(), MaxZoom)
 	}
 	t := newCutter(NewSource(pool, c), d, r, set, TileColumns(d, r, DetailZoom))
 	t.sink, t.maxZoom, t.covers, t.lost = sink, maxZoom, make(map[[2]int]*cover), make(map[[2]int]int64)
@@ -140,7 +140,7 @@ func (t *cutter) baseZoom() int {
 	if e == nil {
 		return 0
 	}
-	for z := range min(t.maxZoom, DetailZoom) {
+	for z := t.set.ahead(); z < min(t.maxZoom, DetailZoom); z++ {
 		low, high := t.address(z, e[0], e[3]), t.address(z, e[2], e[1])
 		n := int64(high.Col-low.Col+1) * int64(high.Row-low.Row+1)
 		if t.release.Rows/n <= blockRows {
@@ -154,7 +154,7 @@ func (t *cutter) baseZoom() int {
 func (t *cutter) address(z int, lon, lat float64) Address {
 	x, y := t.world(lon, lat)
 	n := float64(int(1) << z)
-	return Address{Set: t.set.ID, Z: z, Col: int(min(max(x*n, 0), n-1)), Row: int(min(max(y*n, 0), n-1))}
+	return t.set.at(z, int(min(max(x*n, 0), n-1)), int(min(max(y*n, 0), n-1)))
 }
 
 // world gives a position in units of the tile of zoom 0, right and down.
@@ -169,7 +169,7 @@ func (t *cutter) blocks() []Address {
 	var out []Address
 	for row := low.Row; row <= high.Row; row++ {
 		for col := low.Col; col <= high.Col; col++ {
-			out = append(out, Address{Set: t.set.ID, Z: t.base, Row: row, Col: col})
+			out = append(out, t.set.at(t.base, col, row))
 		}
 	}
 	return out
@@ -257,15 +257,15 @@ func (w *cutWorker) block(ctx context.Context, block Address) error {
 		}
 		below := make(map[[2]int][]*row)
 		for place, rows := range within {
-			a := Address{Set: block.Set, Z: z, Col: place[0], Row: place[1]}
+			a := w.set.at(z, place[0], place[1])
 			var small *cover
 			if w.dim == 2 && z < DetailZoom {
-				small = newCover(a.zoom(), coverSide)
+				small = newCover(z, coverSide)
 			}
 			if err := w.tile(a, rows, small, drawnPixels); err != nil {
 				return err
 			}
-			if small != nil && z == w.base && z > 0 {
+			if small != nil && z == w.base && z > w.set.ahead() {
 				w.raise(small, a)
 			}
 			if z < w.maxZoom {
@@ -283,8 +283,9 @@ const margin = float64(Buffer) / Extent
 
 // scatter sorts the rows of a tile into the four below it.
 func scatter(rows []*row, a Address, below map[[2]int][]*row) {
+	z := a.zoom() + 1
 	for _, r := range rows {
-		low, high := reach(r.figure.bound, a.Z+1, margin)
+		low, high := reach(r.figure.bound, z, margin)
 		for row := max(low[1], 2*a.Row); row <= min(high[1], 2*a.Row+1); row++ {
 			for col := max(low[0], 2*a.Col); col <= min(high[0], 2*a.Col+1); col++ {
 				k := [2]int{col, row}
@@ -307,7 +308,7 @@ func (w *cutWorker) raise(c *cover, a Address) {
 func raise(above map[[2]int]*cover, c *cover, a Address) {
 	up := [2]int{a.Col / 2, a.Row / 2}
 	if above[up] == nil {
-		above[up] = newCover(a.Z-1, coverSide)
+		above[up] = newCover(a.zoom()-1, coverSide)
 	}
 	above[up].merge(c, 1, a.Col%2, a.Row%2)
 }
@@ -320,14 +321,14 @@ func (w *cutWorker) read(ctx context.Context, block Address) error {
 		return err
 	}
 	w.link(w.rows, block)
-	if w.dim == 1 && w.base > 0 {
+	if w.dim == 1 && w.base > w.set.ahead() {
 		w.joiner.survey(w.rows, w.keys)
 	}
 	var large, lost []*row
-	n := math.Ldexp(1, block.Z)
+	n, first := math.Ldexp(1, w.base), w.set.ahead()
 	for _, r := range w.rows {
 		b := r.figure.bound
-		if w.base == 0 || int(max(b.Min[0]*n, 0)) != block.Col || int(max(b.Min[1]*n, 0)) != block.Row {
+		if w.base == first || int(max(b.Min[0]*n, 0)) != block.Col || int(max(b.Min[1]*n, 0)) != block.Row {
 			continue
 		}
 		if w.outlives(r) {
@@ -369,7 +370,7 @@ func (t *cutter) overview(ctx context.Context) error {
 		w.joiner.link(t.large, w.keys, everywhere())
 		w.joiner.measure(t.large)
 	}
-	for z := t.base - 1; z >= 0; z-- {
+	for z := t.base - 1; z >= t.set.ahead(); z-- {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -392,12 +393,12 @@ func (t *cutter) overview(ctx context.Context) error {
 			if small == nil && t.dim == 2 {
 				small = newCover(z, coverSide)
 			}
-			a := Address{Set: t.set.ID, Z: z, Col: k[0], Row: k[1]}
+			a := t.set.at(z, k[0], k[1])
 			w.unkept = t.lost[k]
 			if err := w.tile(a, rows, small, drawnPixels); err != nil {
 				return err
 			}
-			if small == nil || z == 0 {
+			if small == nil || z == t.set.ahead() {
 				continue
 			}
 			small.settle()

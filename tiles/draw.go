@@ -34,20 +34,21 @@ func (w *cutWorker) best(a Address, rows []*row, small *cover, pixels float64) (
 	}
 	t, whole := w.draw(a, rows, small, pixels)
 	shown = small
+	zoom := a.zoom()
 	// Detail falls until the tile is small enough: larger cells, and more in them.
 	for side := coverSide / 2; small != nil && !whole && side >= 8*window; side /= 2 {
 		pixels *= 2
-		shown = newCover(a.zoom(), side)
+		shown = newCover(zoom, side)
 		small.settle()
 		shown.merge(small, 0, 0, 0)
-		t, whole = w.draw(a, slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return r.pixels(a.Z) < drawnPixels }), shown, pixels)
+		t, whole = w.draw(a, slices.DeleteFunc(slices.Clone(rows), func(r *row) bool { return r.pixels(zoom) < drawnPixels }), shown, pixels)
 	}
 	return t, shown
 }
 
 // centred reports whether the middle of a row lies in a tile.
 func centred(r *row, a Address) bool {
-	b, n := r.figure.bound, math.Ldexp(1, a.Z)
+	b, n := r.figure.bound, math.Ldexp(1, a.zoom())
 	return int(math.Floor((b.Min[0]+b.Max[0])/2*n)) == a.Col && int(math.Floor((b.Min[1]+b.Max[1])/2*n)) == a.Row
 }
 
@@ -59,7 +60,7 @@ func (w *cutWorker) sketch(a Address, rows []*row) *Tile {
 		case w.dim == 1:
 			rows = w.joiner.tile(rows, a)
 		case w.dim == 0 && len(rows) > thinFrom:
-			rows = thin(ranked(rows), math.Ldexp(Extent, a.Z), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent})
+			rows = thin(ranked(rows), math.Ldexp(Extent, a.zoom()), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent})
 		}
 	}
 	if len(rows) <= w.source.config.MaxFeatures {
@@ -76,7 +77,8 @@ func (w *cutWorker) sketch(a Address, rows []*row) *Tile {
 // draw makes a tile as it comes, and tells whether all of it is within the bounds;
 // what is not is left out.
 func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (t *Tile, whole bool) {
-	scale := math.Ldexp(Extent, a.Z)
+	zoom := a.zoom()
+	scale := math.Ldexp(Extent, zoom)
 	origin := orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}
 	columns := w.chosen
 	if columns == nil {
@@ -91,7 +93,7 @@ func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (
 	s.at(a)
 	var drawn []*row
 	for _, r := range rows {
-		if small != nil && r.pixels(a.Z) < pixels {
+		if small != nil && r.pixels(zoom) < pixels {
 			small.add(&r.figure, scale, origin, r.class)
 			continue
 		}
@@ -117,7 +119,7 @@ func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (
 			break
 		}
 		s.draw(&r.figure, scale, origin)
-		if w.dim != 0 && w.dim != 2 && r.pixels(a.Z) < 1 {
+		if w.dim != 0 && w.dim != 2 && r.pixels(zoom) < 1 {
 			for _, kind := range []int{lines, polygons} {
 				s.collapsed = s.collapsed || len(s.out[kind].b) > 0
 				s.out[kind].b = s.out[kind].b[:0]

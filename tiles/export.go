@@ -227,7 +227,7 @@ func (e *exporter) cut(ctx context.Context, p Part, file string) (PackedLayer, e
 		return PackedLayer{}, err
 	}
 	sink := &shelfOf{w: w, minZoom: e.MinZoom}
-	t, err := newCut(e.pool, p.Dataset, p.Release, e.MaxZoom, e.config, sink)
+	t, err := newCut(e.pool, p.Dataset, p.Release, matrixSet(""), e.MaxZoom, e.config, sink)
 	if err != nil {
 		return PackedLayer{}, errors.Join(err, w.Abort())
 	}

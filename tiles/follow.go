@@ -2,6 +2,7 @@ package tiles
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"changde/catalog"
@@ -38,10 +39,11 @@ func (s *Archives) prepare(ctx context.Context, now *catalog.Snapshot) {
 		}
 		archives, err := s.of(ctx, d, d.Current)
 		if err == nil {
+			seen := make(map[string]bool) // grids: the latest archive of each is served
 			for _, c := range archives {
-				if c.base <= d.Current.Revision && c.state.serves(stateOf(d, d.Current, 0)) {
-					err = c.touched.read(ctx, s.pool, d.Current)
-					break
+				if !seen[c.state.Grid] && c.base <= d.Current.Revision && c.state.serves(stateOf(d, d.Current, archiveName{grid: c.state.Grid})) {
+					seen[c.state.Grid] = true
+					err = errors.Join(err, c.touched.read(ctx, s.pool, d.Current))
 				}
 			}
 		}

@@ -48,7 +48,7 @@ func joinColumns(d *catalog.Dataset, r *catalog.Release, chosen []catalog.Column
 
 // around is a tile with a margin, in units of the tile of zoom 0.
 func (a Address) around(margin float64) orb.Bound {
-	n := math.Ldexp(1, a.Z)
+	n := math.Ldexp(1, a.zoom())
 	return orb.Bound{
 		Min: orb.Point{(float64(a.Col) - margin) / n, (float64(a.Row) - margin) / n},
 		Max: orb.Point{(float64(a.Col) + 1 + margin) / n, (float64(a.Row) + 1 + margin) / n},

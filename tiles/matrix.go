@@ -86,8 +86,17 @@ func (a Address) validate(name string, first int) error {
 // zoom is the level of WebMercatorQuad whose tiles are as wide. The address must be
 // valid.
 func (a Address) zoom() int {
-	s, _ := Set(a.Set)
-	return a.Z + s.ahead()
+	for i := range sets {
+		if sets[i].ID == a.Set {
+			return a.Z + sets[i].ahead()
+		}
+	}
+	return a.Z
+}
+
+// at is the tile of a zoom, a column and a row.
+func (m *MatrixSet) at(zoom, col, row int) Address {
+	return Address{Set: m.ID, Z: zoom - m.ahead(), Col: col, Row: row}
 }
 
 // Bounds are west, south, east and north of the tile in units of the CRS of the

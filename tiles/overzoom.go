@@ -11,10 +11,11 @@ import (
 // one of its units is one pixel of a 512-pixel tile.
 const overZoom = ArchiveZoom + 3
 
-// above is the tile of a zoom, no deeper than the tile's own, that holds it.
-func (a Address) above(z int) Address {
-	if d := a.Z - z; d > 0 {
-		a.Z, a.Row, a.Col = z, a.Row>>d, a.Col>>d
+// above is the tile of a zoom that holds this one; the tile itself where it is no
+// deeper.
+func (a Address) above(zoom int) Address {
+	if d := a.zoom() - zoom; d > 0 {
+		a.Z, a.Row, a.Col = a.Z-d, a.Row>>d, a.Col>>d
 	}
 	return a
 }

@@ -108,7 +108,7 @@ func (p *patch) take(ctx context.Context, changes []change) (ok bool, err error)
 	for _, c := range changes {
 		// What is not found where something was left out may be what was. The database
 		// measures a row a little otherwise.
-		if c.before && p.tile.Omitted > p.tile.lost && math.Ldexp(c.size*pixelsOfTile, p.address.Z) > drawnFrom*0.999 && !p.drawn[c.fid] {
+		if c.before && p.tile.Omitted > p.tile.lost && math.Ldexp(c.size*pixelsOfTile, p.address.zoom()) > drawnFrom*0.999 && !p.drawn[c.fid] {
 			return false, nil
 		}
 	}
@@ -134,13 +134,14 @@ func (p *patch) draw() (t *Tile, ok bool) {
 	a := p.address
 	attrs := attributes(p.columns)
 	p.shaper.at(a)
-	scale, origin := math.Ldexp(Extent, a.Z), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}
+	zoom := a.zoom()
+	scale, origin := math.Ldexp(Extent, zoom), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}
 	for _, row := range p.now {
-		if p.cover != nil && row.pixels(a.Z) < p.cover.drawnFrom() {
+		if p.cover != nil && row.pixels(zoom) < p.cover.drawnFrom() {
 			continue
 		}
 		p.shaper.draw(&row.figure, scale, origin)
-		if p.shaper.collapsed && p.shaper.empty() && centred(row, a) || p.dim != 0 && p.dim != 2 && row.pixels(a.Z) < 1 {
+		if p.shaper.collapsed && p.shaper.empty() && centred(row, a) || p.dim != 0 && p.dim != 2 && row.pixels(zoom) < 1 {
 			return nil, false // it is left out, and counted
 		}
 		if p.shaper.empty() {

@@ -24,6 +24,9 @@ type MatrixSet struct {
 	Metres        float64  // of one unit of the CRS at the equator
 	Left, Top     float64  // the origin, in units of the CRS, easting first
 
+	// Same is the ID of another set whose tiles are the same; empty: there is none.
+	Same string
+
 	// Tianditu is the name of the grid at 天地图, the national map service, where
 	// level 0 has the number TiandituFirst; empty: it has no such grid.
 	Tianditu      string
@@ -82,6 +85,7 @@ var sets = [...]MatrixSet{
 		Cell:     180.0 / 256,
 		Metres:   degree,
 		Left:     -180, Top: 90,
+		Same:      "CGCS2000Quad",
 		Project:   projectDegrees,
 		Unproject: unprojectDegrees,
 	},

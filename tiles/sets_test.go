@@ -154,13 +154,17 @@ func TestLevelsOfSets(t *testing.T) {
 	got := make(map[string][2]int)
 	for name, s := range map[string]*Source{"rows": {}, "archives": {config: Config{Archives: &Archives{}}}} {
 		for _, set := range Sets() {
-			low, high := s.Levels(set, r)
+			low, high := s.Levels(set, new(catalog.Dataset), r)
 			got[name+" "+set.ID] = [2]int{low, high}
+			if low, high := s.Levels(set, &catalog.Dataset{Grids: []string{catalog.CGCS2000Quad}}, r); low != got[name+" "+set.ID][0] {
+				got["asked for "+name+" "+set.ID] = [2]int{low, high}
+			}
 		}
 	}
 	want := map[string][2]int{
 		"rows WebMercatorQuad": {11, 18}, "rows WorldCRS84Quad": {10, 17}, "rows CGCS2000Quad": {10, 17},
 		"archives WebMercatorQuad": {3, 18}, "archives WorldCRS84Quad": {10, 17}, "archives CGCS2000Quad": {10, 17},
+		"asked for archives WorldCRS84Quad": {2, 17}, "asked for archives CGCS2000Quad": {2, 17},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -21,7 +21,7 @@ import (
 func cutFrom(t testing.TB, pool *pgxpool.Pool, d *catalog.Dataset, c Config, base int) *shelf {
 	t.Helper()
 	s := &shelf{tiles: make(map[Address]*Tile)}
-	cut, err := newCut(pool, d, d.Current, ArchiveZoom, c, s)
+	cut, err := newCut(pool, d, d.Current, matrixSet(""), ArchiveZoom, c, s)
 	if err != nil {
 		t.Fatal(err)
 	}

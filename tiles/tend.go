@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"changde/catalog"
@@ -70,43 +71,57 @@ type everybody struct{}
 // MayRead implements catalog.Reader.
 func (everybody) MayRead(string, string) bool { return true }
 
-// bring cuts the current content of a dataset where its archive is behind.
+// bring cuts the current content of a dataset in those grids whose archives are
+// behind.
 func (s *Archives) bring(ctx context.Context, d *catalog.Dataset) (took time.Duration, err error) {
-	r := d.Current
-	behind, err := s.behind(ctx, d)
-	if err != nil || !behind {
-		return 0, err
+	start := time.Now()
+	for _, grid := range gridsOf(d) {
+		n := archiveName{content: d.Current.Relation[1], grid: grid, revision: d.Current.Revision}
+		behind, err := s.behind(ctx, d, grid)
+		if err != nil {
+			return 0, err
+		}
+		if !behind {
+			continue
+		}
+		if mine, err := s.alone(ctx, n.content, func() error { return s.build(ctx, d, d.Current, n) }); !mine || err != nil {
+			return 0, err
+		}
+		if err := s.prune(n); err != nil {
+			return 0, err
+		}
+		took = time.Since(start)
 	}
+	return took, s.drop(d)
+}
+
+// alone calls fn unless another process is cutting the content.
+func (s *Archives) alone(ctx context.Context, content string, fn func() error) (mine bool, err error) {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return 0, err
+		return false, err
 	}
 	defer conn.Release()
-	var mine bool
-	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1::int, hashtext($2))", archiveLock, r.Relation[1]).Scan(&mine); err != nil || !mine {
-		return 0, err
+	if err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1::int, hashtext($2))", archiveLock, content).Scan(&mine); err != nil || !mine {
+		return false, err
 	}
 	defer func() {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
 		// A broken connection has lost its lock already.
-		_, _ = conn.Exec(release, "SELECT pg_advisory_unlock($1::int, hashtext($2))", archiveLock, r.Relation[1])
+		_, _ = conn.Exec(release, "SELECT pg_advisory_unlock($1::int, hashtext($2))", archiveLock, content)
 	}()
-	start := time.Now()
-	if err := s.Build(ctx, d, r, r.Revision); err != nil {
-		return 0, err
-	}
-	return time.Since(start), s.prune(r.Relation[1], r.Revision)
+	return true, fn()
 }
 
-// behind reports whether no archive shows the dataset as it is.
-func (s *Archives) behind(ctx context.Context, d *catalog.Dataset) (bool, error) {
+// behind reports whether no archive of a grid shows the dataset as it is.
+func (s *Archives) behind(ctx context.Context, d *catalog.Dataset, grid string) (bool, error) {
 	r := d.Current
 	archives, err := s.of(ctx, d, r)
 	if err != nil {
 		return false, err
 	}
-	want := stateOf(d, r, 0)
+	want := stateOf(d, r, archiveName{grid: grid})
 	for _, a := range archives {
 		if a.base == r.Revision && a.state.serves(want) {
 			return false, nil
@@ -124,16 +139,26 @@ func (s *Archives) behind(ctx context.Context, d *catalog.Dataset) (bool, error)
 	return true, nil
 }
 
-// prune removes the archives of a content between the first, which older releases
-// are read from, and the one at a revision.
-func (s *Archives) prune(content string, revision int64) error {
+// prune removes the archives of a content and grid between the first, which older
+// releases are read from, and one.
+func (s *Archives) prune(n archiveName) error {
+	return s.removeIf(n.content, func(o archiveName) bool { return o.grid == n.grid && o.revision != 0 && o.revision < n.revision })
+}
+
+// drop removes the archives of grids that a dataset does not ask for any more.
+func (s *Archives) drop(d *catalog.Dataset) error {
+	grids := gridsOf(d)
+	return s.removeIf(d.Current.Relation[1], func(o archiveName) bool { return !slices.Contains(grids, o.grid) })
+}
+
+func (s *Archives) removeIf(content string, gone func(archiveName) bool) error {
 	files, err := s.files()
 	if err != nil {
 		return err
 	}
 	for _, n := range files[content] {
-		if n != 0 && n < revision {
-			if err := s.remove(content, n); err != nil {
+		if gone(n) {
+			if err := s.remove(n); err != nil {
 				return err
 			}
 		}
@@ -196,8 +221,8 @@ func (s *Archives) clear(ctx context.Context) error {
 		if err := rows.Scan(&name); err != nil {
 			return err
 		}
-		for _, revision := range files[name] {
-			if err := s.remove(name, revision); err != nil {
+		for _, n := range files[name] {
+			if err := s.remove(n); err != nil {
 				return err
 			}
 		}

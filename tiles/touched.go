@@ -16,6 +16,8 @@ import (
 // touched knows which tiles of a content the changes since a revision have touched,
 // and in which revision first. It is safe for many goroutines.
 type touched struct {
+	set MatrixSet
+
 	mu    sync.Mutex
 	from  int64 // the revision that nothing is touched at
 	known int64 // until which changes are known
@@ -45,8 +47,8 @@ const (
 	maxSpread  = 64
 )
 
-func newTouched(from int64) *touched {
-	return &touched{from: from, known: from, tiles: make(map[place3][]int32), whole: make(map[place3]int64)}
+func newTouched(from int64, set MatrixSet) *touched {
+	return &touched{set: set, from: from, known: from, tiles: make(map[place3][]int32), whole: make(map[place3]int64)}
 }
 
 // hit reports whether a tile of the content at the release's revision may differ
@@ -61,7 +63,7 @@ func (t *touched) hit(ctx context.Context, pool *pgxpool.Pool, r *catalog.Releas
 	if t.many {
 		return true, nil, false, nil
 	}
-	k := place3{a.Z, a.Col, a.Row}
+	k := place3{a.zoom(), a.Col, a.Row}
 	for _, n := range t.tiles[k] {
 		if c := t.changes[n]; c.rev <= r.Revision {
 			changes = append(changes, c)
@@ -122,9 +124,8 @@ func (t *touched) follow(ctx context.Context, pool *pgxpool.Pool, r *catalog.Rel
 
 // add marks the tiles whose content, margin included, meets the box of a change.
 func (t *touched) add(box catalog.Bounds, n int) {
-	set, _ := Set("WebMercatorQuad")
-	left, top := worldOf(&set, box[0], box[3])
-	right, bottom := worldOf(&set, box[2], box[1])
+	left, top := worldOf(&t.set, box[0], box[3])
+	right, bottom := worldOf(&t.set, box[2], box[1])
 	c := &t.changes[n]
 	c.size = max(right-left, bottom-top)
 	bound := orb.Bound{Min: orb.Point{left, top}, Max: orb.Point{right, bottom}}
@@ -153,9 +154,10 @@ func (t *touched) add(box catalog.Bounds, n int) {
 	}
 }
 
-// worldOf gives a position in units of the tile of zoom 0, right and down.
+// worldOf gives a position in units of the tile of zoom 0, right and down, which is
+// as wide as the world: of a set that begins later, as wide as its first tiles together.
 func worldOf(set *MatrixSet, lon, lat float64) (x, y float64) {
 	x, y = set.Project(lon, lat)
-	w := set.width(0)
+	w := set.width(0) * float64(set.Columns)
 	return (x - set.Left) / w, (set.Top - y) / w
 }

@@ -64,6 +64,7 @@ type describeFlags struct {
 	Profile  string            `name:"profile" help:"图层标准，- 为取消 / layer standard, - for none."`
 	Approval string            `name:"approval" enum:",automatic,approval,four-eyes" default:"" help:"审批：automatic 检查通过即发布；approval 须审批；four-eyes 交付与审批不得同一人 / what a checked delivery waits for."`
 	Editable *bool             `name:"editable" negatable:"" help:"允许通过接口逐个编辑要素 / features may be edited through the API."`
+	Grids    []string          `name:"grid" placeholder:"SET" help:"发布前还要切片的瓦片矩阵集（CGCS2000Quad），- 为不再切 / tile matrix set to be cut before a release too, - for none."`
 	Describe string            `name:"description" help:"摘要 / abstract."`
 	Meta     map[string]string `name:"meta" placeholder:"NAME=TEXT" help:"核心元数据，如 secrecy=公开 topic=规划地籍；- 为删除 / core metadata."`
 	Tiles    string            `name:"tile-rules" placeholder:"JSON" help:"瓦片规则：分类的重要性与各级字段，- 为取消（见 docs/tiles.md）/ rules of tiles: the rank of classes and the fields by zoom, - for none (docs/tiles.md)."`
@@ -74,7 +75,7 @@ func (f *describeFlags) settings() (ingest.Settings, error) {
 	set := ingest.Settings{
 		TitleZH: f.Title, TitleEN: f.TitleEN, Owner: f.Owner, Sharing: catalog.Sharing(f.Sharing),
 		Label: f.Label, Class: f.Class, TimeColumn: f.Time, Attribution: f.Source,
-		Description: f.Describe, Metadata: f.Meta, Profile: f.Profile, Approval: catalog.Approval(f.Approval), Editable: f.Editable,
+		Description: f.Describe, Metadata: f.Meta, Profile: f.Profile, Approval: catalog.Approval(f.Approval), Editable: f.Editable, Grids: f.Grids,
 	}
 	switch f.Tiles {
 	case "":

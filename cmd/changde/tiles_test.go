@@ -54,7 +54,7 @@ func TestTilesAreCut(t *testing.T) {
 		return strings.Join(names, " ")
 	}
 	p.expect(0, []string{"第 1 版"}, "--tiles", folder, "ingest", squares(t, dir, 0, 900, "first", ""), "--dataset", "p", "--yes", "--business-key", "k", "--label", "name")
-	if got := files(); got != "p_d1@0.pmtiles" {
+	if got := files(); got != "p_d1@0.covers p_d1@0.pmtiles" {
 		t.Fatalf("archives %q", got)
 	}
 	pool, err := postgis.Open(t.Context(), postgis.Config{URL: p.url, MaxConns: 12})
@@ -117,9 +117,15 @@ func TestTilesAreCut(t *testing.T) {
 		}
 	}
 	until("the changed content is not cut again", func() bool { return strings.Contains(files(), "p_d1@2.pmtiles") })
+	p.expect(0, []string{"已修改"}, "dataset", "set", "p", "--grid", "CGCS2000Quad")
+	until("the tiles of degrees are not cut", func() bool { return strings.Contains(files(), "+CGCS2000Quad.pmtiles") })
 	// A content with other fields replaces it, and the old one is not kept.
 	p.expect(0, []string{"第 3 版"}, "--tiles", folder, "--keep", "1", "ingest", squares(t, dir, 0, 900, "third", "x"), "--dataset", "p", "--yes", "--confirm")
-	until("archives of a dropped content stay", func() bool { return files() == "p_d1@2.pmtiles.B.tmp p_d3@0.pmtiles" })
+	until("archives of a dropped content stay", func() bool {
+		return files() == "p_d1@2.pmtiles.B.tmp p_d3@0+CGCS2000Quad.covers p_d3@0+CGCS2000Quad.pmtiles p_d3@0.covers p_d3@0.pmtiles"
+	})
+	p.expect(0, []string{"已修改"}, "dataset", "set", "p", "--grid=-")
+	until("tiles of degrees stay", func() bool { return files() == "p_d1@2.pmtiles.B.tmp p_d3@0.covers p_d3@0.pmtiles" })
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
