@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"changde/catalog"
@@ -56,8 +57,24 @@ func (s *Server) tilePart(r *request, d *catalog.Dataset, rel *catalog.Release) 
 	if f != nil {
 		p.Filter = f
 	}
-	p.Columns, err = chosenColumns(r, rel)
+	if p.Columns, err = chosenColumns(r, rel); err != nil {
+		return p, err
+	}
+	p.Cluster, err = clusterSide(r)
 	return p, err
+}
+
+// clusterSide reads the cluster parameter; 0 when it is absent.
+func clusterSide(r *request) (int, error) {
+	if !r.query.Has("cluster") {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(r.query.Get("cluster"))
+	if err != nil || n < tiles.MinCluster || n > tiles.MaxCluster {
+		return 0, invalid("cluster", fmt.Sprintf("应为 %d 到 %d 的整数：聚合格的边长，像素", tiles.MinCluster, tiles.MaxCluster),
+			fmt.Sprintf("must be a whole number of %d to %d: the side of a cluster's cell in pixels", tiles.MinCluster, tiles.MaxCluster))
+	}
+	return n, nil
 }
 
 // chosenColumns reads the properties parameter, in the order of the release; nil

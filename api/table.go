@@ -56,6 +56,10 @@ var (
 		name: "properties", zh: "瓦片所带的字段，逗号分隔", en: "the properties that the tile carries, comma-separated",
 		schema: map[string]any{"type": "array", "items": map[string]any{"type": "string"}, "maxItems": tiles.MaxColumns},
 	}
+	pCluster = parameter{
+		name: "cluster", zh: "点聚合格的边长，像素（瓦片宽 512）；格内多于一点的画为一点，字段 point_count 为点数。仅用于点数据集", en: "the side in pixels, of which a tile has 512, of cells whose points are drawn as one, with their number as point_count; collections of points only",
+		schema: map[string]any{"type": "integer", "minimum": tiles.MinCluster, "maximum": tiles.MaxCluster},
+	}
 	pFrom = parameter{name: "from", zh: "起始日期，含当日", en: "first day", schema: map[string]any{"type": "string", "format": "date"}}
 	pTo   = parameter{name: "to", zh: "截止日期，含当日", en: "last day", schema: map[string]any{"type": "string", "format": "date"}}
 	pStep = parameter{
@@ -127,7 +131,7 @@ func (s *Server) table() []route {
 
 		get("/collections/{collection}/tiles", "getTilesets", tagTiles, "瓦片集列表", "tilesets", "tilesets", s.tilesets),
 		get("/collections/{collection}/tiles/{tileMatrixSet}", "getTileset", tagTiles, "一个瓦片集", "one tileset", "tileset", s.tilesets),
-		mvt(get("/collections/{collection}/tiles"+tilePattern, "getTile", tagTiles, "矢量瓦片", "vector tile", "", s.tile, pFilter, pFilterLang, pFilterCRS, pProperties, pRelease, pAsOf, pRevision)),
+		mvt(get("/collections/{collection}/tiles"+tilePattern, "getTile", tagTiles, "矢量瓦片", "vector tile", "", s.tile, pFilter, pFilterLang, pFilterCRS, pProperties, pCluster, pRelease, pAsOf, pRevision)),
 		get("/collections/{collection}/tilejson", "getTileJSON", tagTiles, "数据集的 TileJSON", "TileJSON of one collection", "tilejson", s.tilejson),
 		get("/tiles", "getDatasetTilesets", tagTiles, "多数据集瓦片集列表", "tilesets of several collections", "tilesets", s.tilesetsOfSeveral, pCollections),
 		get("/tiles/{tileMatrixSet}", "getDatasetTileset", tagTiles, "多数据集的一个瓦片集", "one tileset of several collections", "tileset", s.tilesetsOfSeveral, pCollections),

@@ -50,6 +50,9 @@ const (
 
 // build makes one tile from the database.
 func (s *Source) build(ctx context.Context, p Part, a Address) (*Tile, error) {
+	if p.Cluster != 0 {
+		return s.cluster(ctx, p, a)
+	}
 	d, r := p.Dataset, p.Release
 	set, _ := Set(a.Set)
 	sel := s.selection(p, a, set.degrees(a.Z))

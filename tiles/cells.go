@@ -20,8 +20,10 @@ func countKey(d *catalog.Dataset, r *catalog.Release, zoom int) string {
 
 // generalizedKey is the attribute of what was gathered: how many features it stands
 // for. Another feature has no such attribute.
-func generalizedKey(columns []catalog.Column) string {
-	key := "generalized"
+func generalizedKey(columns []catalog.Column) string { return freeKey("generalized", columns) }
+
+// freeKey is a key that no column has.
+func freeKey(key string, columns []catalog.Column) string {
 	for slices.ContainsFunc(columns, func(c catalog.Column) bool { return c.Name == key }) {
 		key += "_"
 	}

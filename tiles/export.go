@@ -30,7 +30,7 @@ type Pack struct {
 	// Replace allows a file of that name to be replaced.
 	Replace bool
 	// Parts are 1 to 20 datasets, each with the release that is exported. Their
-	// Filter and Columns must be nil.
+	// Filter, Columns and Cluster must not be set.
 	Parts []Part
 	// Box is the area of which the pack may tell; nil: all.
 	Box *catalog.Bounds
@@ -104,8 +104,8 @@ func (p *Pack) Check() error {
 	}
 	seen := make(map[string]bool)
 	for _, part := range p.Parts {
-		if part.Filter != nil || part.Columns != nil {
-			return fmt.Errorf("export %s: a pack has no filter and no choice of columns", part.Dataset.ID)
+		if part.Filter != nil || part.Columns != nil || part.Cluster != 0 {
+			return fmt.Errorf("export %s: a pack has no filter, no choice of columns and no clusters", part.Dataset.ID)
 		}
 		if seen[part.Dataset.ID] {
 			return invalid("export-datasets", part.Dataset.ID, "这个数据集重复出现", "this dataset is there twice")

@@ -79,10 +79,10 @@ func (k *ranking) sql(q *postgis.SQL) *postgis.SQL {
 	for n, p := 0, k.prefixes; n < len(ranks); n++ {
 		q.Raw(" WHEN ")
 		if len(p) > 0 && int(p[0].rank) == n {
-			q.Raw("starts_with(").Ident(k.column.Name).Raw("::text, ").Literal(p[0].text).Raw(")")
+			q.Raw("starts_with(").Ident(k.column.Name).Raw("::text, ").Arg(p[0].text).Raw("::text)")
 			p = p[1:]
 		} else {
-			q.Ident(k.column.Name).Raw("::text = ").Literal(ranks[n])
+			q.Ident(k.column.Name).Raw("::text = ").Arg(ranks[n]).Raw("::text")
 		}
 		q.Raw(" THEN ").Int(int64(n))
 	}

@@ -58,7 +58,7 @@ func TestRanking(t *testing.T) {
 				q.Raw("::bigint")
 			}
 			var got int
-			if err := pool.QueryRow(t.Context(), q.Raw(" AS class) v").String()).Scan(&got); err != nil || got != want {
+			if err := pool.QueryRow(t.Context(), q.Raw(" AS class) v").String(), q.Args()...).Scan(&got); err != nil || got != want {
 				t.Errorf("%q of %q has rank %d in the database, want %d: %v", v, d.Tiles.Rank, got, want, err)
 			}
 		}

@@ -78,6 +78,10 @@ type Part struct {
 	// Columns are the attributes that the tile carries, at most MaxColumns of the
 	// release's; nil: those of TileColumns.
 	Columns []catalog.Column
+	// Cluster is the side of the cells, in pixels of a 512-pixel tile, whose points are
+	// drawn as one with their number; 0: none are. It is within MinCluster to MaxCluster,
+	// and for points alone.
+	Cluster int
 }
 
 // Filter says which rows of a release are shown. It is the seam to package
@@ -141,8 +145,11 @@ func (s *Source) Tile(ctx context.Context, d *catalog.Dataset, r *catalog.Releas
 }
 
 func (s *Source) one(ctx context.Context, p Part, a Address) (*Tile, error) {
+	if err := p.checkCluster(); err != nil {
+		return nil, err
+	}
 	return s.get(ctx, key{p.key(), a}, func(ctx context.Context) (*Tile, error) {
-		if s.config.Archives != nil && p.Filter == nil && p.Columns == nil {
+		if s.config.Archives != nil && p.Filter == nil && p.Columns == nil && p.Cluster == 0 {
 			if t, ok, err := s.config.Archives.Tile(ctx, p.Dataset, p.Release, a); ok || err != nil {
 				return t, err
 			}
@@ -252,6 +259,9 @@ func (p Part) key() string {
 		for _, c := range p.Columns {
 			k += " " + strconv.Quote(c.Name)
 		}
+	}
+	if p.Cluster != 0 {
+		k += " cluster " + strconv.Itoa(p.Cluster)
 	}
 	return k
 }
