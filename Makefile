@@ -58,7 +58,7 @@ fuzz: ## 逐个运行模糊测试 / run each fuzz target for a while
 .PHONY: kill
 kill: ## 在随机时刻 kill -9 各个进程 / kill -9 the processes at random moments
 	@scripts/setup test
-	CHANGDE_TEST_KILLS=$(KILLS) CHANGDE_TEST_SEED=$(SEED) go test -count 1 -timeout 60m -v -run '^TestKilledAtRandomMoments$$' ./cmd/changde
+	CHANGDE_TEST_KILLS=$(KILLS) CHANGDE_TEST_SEED=$(SEED) go test -count 1 -timeout 60m -v -run '^TestKilled' ./cmd/changde
 
 .PHONY: bench
 bench: ## 测量并与指标对照 / measure and compare with the bars

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/paulmach/orb/encoding/mvt"
 
 	"changde/postgis"
 	"changde/postgis/postgistest"
@@ -59,17 +60,7 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts PostgreSQL; skipped under -short")
 	}
-	moments, seed := fewMoments, uint64(time.Now().UnixNano())
-	for name, into := range map[string]func(uint64){killMoments: func(n uint64) { moments = int(n) }, killSeed: func(n uint64) { seed = n }} {
-		if text := os.Getenv(name); text != "" {
-			n, err := strconv.ParseUint(text, 10, 64)
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			into(n)
-		}
-	}
-	t.Logf("%s=%d %s=%d", killMoments, moments, killSeed, seed)
+	moments, seed := killPlan(t)
 	r := newRuins(t, rand.New(rand.NewPCG(seed, 1)))
 	reading, stop := context.WithCancel(t.Context())
 	var readers sync.WaitGroup
@@ -88,6 +79,23 @@ func TestKilledAtRandomMoments(t *testing.T) {
 	if r.whole.Load() < int64(moments) {
 		t.Errorf("only %d reads were answered", r.whole.Load())
 	}
+}
+
+// killPlan is how many moments are tried, and the seed that they follow from.
+func killPlan(t *testing.T) (moments int, seed uint64) {
+	t.Helper()
+	moments, seed = fewMoments, uint64(time.Now().UnixNano())
+	for name, into := range map[string]func(uint64){killMoments: func(n uint64) { moments = int(n) }, killSeed: func(n uint64) { seed = n }} {
+		if text := os.Getenv(name); text != "" {
+			n, err := strconv.ParseUint(text, 10, 64)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			into(n)
+		}
+	}
+	t.Logf("%s=%d %s=%d", killMoments, moments, killSeed, seed)
+	return moments, seed
 }
 
 // ruins is a platform whose parts are killed.
@@ -183,7 +191,7 @@ func newRuins(t *testing.T, random *rand.Rand) *ruins {
 // environment is that of the program's own processes.
 func (r *ruins) environment() []string {
 	return append(os.Environ(), asProgram+"=1", "DATABASE_URL="+r.cluster.URL(),
-		"CHANGDE_DEPOT="+filepath.Join(r.dir, "depot"), "TMPDIR="+filepath.Join(r.dir, "tmp"), "CHANGDE_LOG=error")
+		"CHANGDE_DEPOT="+filepath.Join(r.dir, "depot"), "CHANGDE_TILES="+filepath.Join(r.dir, "tiles"), "TMPDIR="+filepath.Join(r.dir, "tmp"), "CHANGDE_LOG=error")
 }
 
 func (r *ruins) start(args ...string) *process {
@@ -426,10 +434,19 @@ func (r *ruins) consistent(n int, victim string) {
 	}
 }
 
-// readAll reads the dataset over and over: a page holds all rows of one release.
+// readAll reads the dataset over and over: a page, and a tile, holds all rows of one
+// release.
 func (r *ruins) readAll(ctx context.Context) {
-	for ctx.Err() == nil {
-		status, body, err := r.once(ctx, http.MethodGet, "/collections/p/items?limit=1000", nil)
+	reads := []struct {
+		path  string
+		check func([]byte) error
+	}{
+		{"/collections/p/items?limit=1000", r.page},
+		{"/collections/p/tiles/WebMercatorQuad/7/53/103", r.tile},
+	}
+	for n := 0; ctx.Err() == nil; n++ {
+		read := reads[n%len(reads)]
+		status, body, err := r.once(ctx, http.MethodGet, read.path, nil)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil || status == http.StatusServiceUnavailable:
@@ -439,13 +456,34 @@ func (r *ruins) readAll(ctx context.Context) {
 			r.Errorf("a reader is answered %d: %s", status, body)
 			return
 		default:
-			if err := r.page(body); err != nil {
+			if err := read.check(body); err != nil {
 				r.Error(err)
 				return
 			}
 			r.whole.Add(1)
 		}
 	}
+}
+
+func (r *ruins) tile(body []byte) error {
+	layers, err := mvt.Unmarshal(body) // the client has unpacked it
+	if err != nil {
+		return err
+	}
+	if len(layers) != 1 || len(layers[0].Features) == 0 {
+		return errors.New("a tile is empty")
+	}
+	features := layers[0].Features
+	v := features[0].Properties["v"]
+	for _, f := range features {
+		if f.Properties["v"] != v {
+			return fmt.Errorf("a tile mixes %v and %v", v, f.Properties["v"])
+		}
+	}
+	if n, ok := v.(float64); !ok || len(features) != size(int(n)) {
+		return fmt.Errorf("a tile of %v has %d rows", v, len(features))
+	}
+	return nil
 }
 
 func (r *ruins) page(body []byte) error {
