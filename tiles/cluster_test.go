@@ -99,7 +99,7 @@ func TestClusters(t *testing.T) {
 						}
 					}
 					x, y := worldOf(&set, w.lon, w.lat)
-					n := math.Ldexp(1, z)
+					n := math.Ldexp(1, z+set.ahead())
 					a := Address{Set: set.ID, Z: z, Row: int(y * n), Col: int(x * n)}
 					// What each cell has, counted here.
 					cell := float64(side * Extent / pixelsOfTile)
