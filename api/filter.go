@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"changde/features"
 	"changde/features/cql2"
 	"changde/ingest/layer"
+	"changde/problem"
 	"changde/tiles"
 )
 
@@ -75,6 +77,27 @@ func clusterSide(r *request) (int, error) {
 			fmt.Sprintf("must be a whole number of %d to %d: the side of a cluster's cell in pixels", tiles.MinCluster, tiles.MaxCluster))
 	}
 	return n, nil
+}
+
+// partOfSeveral is what of a dataset the request wants in a tile of several: the rows
+// that the one filter lets through, which must fit each of them: OGC API - Features
+// Part 3 lets a filter of several collections name what all of them have.
+func (s *Server) partOfSeveral(r *request, d *catalog.Dataset) (tiles.Part, error) {
+	p := tiles.Part{Dataset: d, Release: d.Current}
+	f, err := s.filter(r, d.Current)
+	var wrong *problem.Error
+	if errors.As(err, &wrong) && wrong.Where == "filter" {
+		return p, problem.Wrap(err, wrong.Kind, wrong.Code, wrong.Where,
+			"数据集 "+d.ID+"："+wrong.ZH+"（条件对所列的每个数据集都须成立，用 collections 只列适用的）",
+			"collection "+d.ID+": "+wrong.EN+" (the filter must fit each collection; name those it is for by collections)")
+	}
+	if err != nil {
+		return p, err
+	}
+	if f != nil {
+		p.Filter = f
+	}
+	return p, nil
 }
 
 // chosenColumns reads the properties parameter, in the order of the release; nil

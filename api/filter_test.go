@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/paulmach/orb/encoding/mvt"
 
 	"changde/ingest"
@@ -196,6 +197,70 @@ func TestFilterRefused(t *testing.T) {
 	check(t, w.pool.QueryRow(t.Context(), "SELECT count(*) FROM changde.keys").Scan(&left))
 	if left == 0 {
 		t.Error("the keys are gone")
+	}
+}
+
+// idsIn are the features of each layer of a tile.
+func idsIn(t testing.TB, a answer) map[string][]int64 {
+	t.Helper()
+	out := map[string][]int64{}
+	for _, l := range decodedTile(t, a) {
+		for _, f := range l.Features {
+			out[l.Name] = append(out[l.Name], int64(f.ID.(float64)))
+		}
+		slices.Sort(out[l.Name])
+	}
+	return out
+}
+
+// One filter is for every collection of a tile, each of which it must fit.
+func TestTilesOfSeveralFiltered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := "/tiles/" + address
+	whole := idsIn(t, w.get(t, water, at+"?collections=wells,pipes"))
+	for _, filter := range []string{`编号 LIKE '%01'`, `fid <= 7`, `S_INTERSECTS(geom, BBOX(111.5, 28.9, 111.6, 28.95))`, `编号 = 'W00003'`, `编号 = 'none'`} {
+		want := map[string][]int64{}
+		for _, d := range []string{"wells", "pipes"} {
+			for l, ids := range idsIn(t, w.get(t, water, filtered("/collections/"+d+"/tiles/"+address, filter))) {
+				want[l] = ids
+			}
+		}
+		got := idsIn(t, w.get(t, water, filtered(at, filter, "collections", "wells,pipes")))
+		if diff := cmp.Diff(want, got); diff != "" || len(got["wells"]) == len(whole["wells"]) || len(got["pipes"]) == len(whole["pipes"]) {
+			t.Errorf("%s: %v\n%s", filter, got, diff)
+		}
+	}
+	if got := idsIn(t, w.get(t, water, at+"?collections=wells,pipes")); !cmp.Equal(got, whole) || len(whole) != 2 {
+		t.Errorf("without the filter: %v, before %v", got, whole)
+	}
+	// The axes are those of filter-crs for all.
+	const crs4490 = "http://www.opengis.net/def/crs/EPSG/0/4490"
+	a := w.get(t, water, filtered(at, `S_INTERSECTS(geom, BBOX(28.9, 111.5, 28.95, 111.6))`, "collections", "wells,pipes", "filter-crs", crs4490))
+	if got := idsIn(t, a); len(got["wells"]) == 0 || len(got["pipes"]) == 0 {
+		t.Errorf("latitude first: %v", got)
+	}
+	for _, c := range []struct {
+		caller, collections, filter string
+		status                      int
+		code, en                    string
+	}{
+		{water, "wells,pipes", `深度 > 3`, 400, "filter-invalid", "collection pipes: "},
+		{water, "pipes,wells", `深度 > 3`, 400, "filter-invalid", "collection pipes: "},
+		{water, "wells,pipes", `编号 = 3`, 400, "filter-invalid", "collection wells: "},
+		{water, "wells,pipes", ``, 400, "filter-invalid", "collection wells: "},
+		{water, "wells,pipes", `S_INTERSECTS(geom, POLYGON((110 28, 113 31, 113 28, 110 31, 110 28)))`, 400, "filter-invalid", "not valid"},
+		{land, "wells,pipes", `编号 = 'x'`, 404, "collection-not-found", ""},
+		{land, "wells,pipes", `深度 > `, 404, "collection-not-found", ""}, // the same whatever the filter
+	} {
+		a := w.get(t, c.caller, filtered(at, c.filter, "collections", c.collections))
+		en, _ := a.json(t)["detailEn"].(string)
+		if a.status != c.status || problemOf(t, a) != c.code || !strings.Contains(en, c.en) {
+			t.Errorf("%s %s %s: status %d: %s", c.caller, c.collections, c.filter, a.status, a.body)
+		}
+	}
+	if a := w.get(t, water, filtered(at, `编号 = 'x'`, "collections", "wells", "filter-lang", "sql")); a.status != 400 {
+		t.Errorf("another language: status %d", a.status)
 	}
 }
 

@@ -47,6 +47,10 @@ var (
 		name: "filter", zh: "过滤条件（CQL2 文本），例如 地类编码 IN ('0101', '0102') AND 面积 > 1000", en: "filter in CQL2 text, such as DLBM IN ('0101', '0102') AND area > 1000",
 		schema: map[string]any{"type": "string", "maxLength": cql2.MaxText},
 	}
+	pFilterOfAll = parameter{
+		name: "filter", zh: "过滤条件（CQL2 文本），用于每个数据集；其中的字段须为各数据集共有", en: "filter in CQL2 text, on each collection; its properties must be there in all of them",
+		schema: map[string]any{"type": "string", "maxLength": cql2.MaxText},
+	}
 	pFilterLang = parameter{name: "filter-lang", zh: "过滤条件的语言", en: "the language of the filter", schema: map[string]any{"type": "string", "enum": []string{langCQL2Text}, "default": langCQL2Text}}
 	pFilterCRS  = parameter{
 		name: "filter-crs", zh: "过滤条件中几何的坐标系；EPSG 的两个纬度在前", en: "reference system of the geometries in the filter; in those of EPSG the latitude comes first",
@@ -135,7 +139,7 @@ func (s *Server) table() []route {
 		get("/collections/{collection}/tilejson", "getTileJSON", tagTiles, "数据集的 TileJSON", "TileJSON of one collection", "tilejson", s.tilejson),
 		get("/tiles", "getDatasetTilesets", tagTiles, "多数据集瓦片集列表", "tilesets of several collections", "tilesets", s.tilesetsOfSeveral, pCollections),
 		get("/tiles/{tileMatrixSet}", "getDatasetTileset", tagTiles, "多数据集的一个瓦片集", "one tileset of several collections", "tileset", s.tilesetsOfSeveral, pCollections),
-		mvt(get("/tiles"+tilePattern, "getDatasetTile", tagTiles, "多数据集矢量瓦片，每个数据集一层", "vector tile of several collections, a layer each", "", s.tilesOfSeveral, pCollections, pRevision)),
+		mvt(get("/tiles"+tilePattern, "getDatasetTile", tagTiles, "多数据集矢量瓦片，每个数据集一层", "vector tile of several collections, a layer each", "", s.tilesOfSeveral, pCollections, pFilterOfAll, pFilterLang, pFilterCRS, pRevision)),
 		get("/tilejson", "getDatasetTileJSON", tagTiles, "多数据集 TileJSON", "TileJSON of several collections", "tilejson", s.tilejsonOfSeveral, pCollections),
 		get("/collections/{collection}/styles", "getStyles", tagTiles, "数据集的样式列表", "styles of one collection", "styles", s.styles),
 		mapbox(get("/collections/{collection}/styles/{style}", "getStyle", tagTiles, "数据集的 MapLibre 样式", "MapLibre style of one collection", "style", s.style)),

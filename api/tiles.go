@@ -68,7 +68,11 @@ func (s *Server) tilesOfSeveral(w http.ResponseWriter, r *request) error {
 	parts := make([]tiles.Part, 0, len(datasets))
 	releases := make([]string, 0, len(datasets))
 	for _, d := range datasets {
-		parts = append(parts, tiles.Part{Dataset: d, Release: d.Current})
+		part, err := s.partOfSeveral(r, d)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, part)
 		releases = append(releases, d.ID+"="+itoa(d.Current.Number))
 	}
 	t, err := s.Tiles.Join(r.Context(), parts, a)
