@@ -84,7 +84,9 @@ type Server struct {
 	watchers *semaphore.Weighted
 	// comparisons is room for comparing releases, which takes a connection for long.
 	comparisons *semaphore.Weighted
-	define      func() (definition, error)
+	// downloads is room for archives that are being sent.
+	downloads *semaphore.Weighted
+	define    func() (definition, error)
 }
 
 // New makes the handler of the whole API.
@@ -104,7 +106,7 @@ func New(config Config, services Services) http.Handler {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	s := &Server{config: config, Services: services, large: semaphore.NewWeighted(config.LargeAnswers), watchers: semaphore.NewWeighted(maxWatchers), comparisons: semaphore.NewWeighted(maxComparisons)}
+	s := &Server{config: config, Services: services, large: semaphore.NewWeighted(config.LargeAnswers), watchers: semaphore.NewWeighted(maxWatchers), comparisons: semaphore.NewWeighted(maxComparisons), downloads: semaphore.NewWeighted(maxDownloads)}
 	s.routes = s.table()
 	s.define = sync.OnceValues(func() (definition, error) { return define(config.City, s.routes) })
 
@@ -112,8 +114,8 @@ func New(config Config, services Services) http.Handler {
 	r.Use(s.open, s.observe, s.guard, middleware.GetHead, cors.Handler(cors.Options{
 		AllowedOrigins: []string{"*"},
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders: []string{"Authorization", "X-API-Key", "Content-Type", "If-None-Match", "If-Match", uploadOffset},
-		ExposedHeaders: []string{"ETag", "Link", uploadOffset, releaseHeader, revisionHeader, omittedHeader, generalizedHeader, "X-Request-Id", "Retry-After", "Location"},
+		AllowedHeaders: []string{"Authorization", "X-API-Key", "Content-Type", "If-None-Match", "If-Match", "If-Range", "Range", uploadOffset},
+		ExposedHeaders: []string{"ETag", "Link", uploadOffset, releaseHeader, revisionHeader, omittedHeader, generalizedHeader, "X-Request-Id", "Retry-After", "Location", "Accept-Ranges", "Content-Length", "Content-Range"},
 		MaxAge:         600,
 	}))
 	// Tiles come compressed from their cache; everything else is compressed here.

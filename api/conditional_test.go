@@ -14,7 +14,7 @@ import (
 
 func TestUnchangedIs304(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w, _ := archived(t, "counties")
 	w.declare(t)
 	w.deliver(t, ingest.Request{Files: []string{changedWells(t)}, Dataset: "wells", Sender: water}) // the fifth
 	for path, target := range examples {

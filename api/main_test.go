@@ -87,6 +87,12 @@ const (
 // and the platform's own projects (public) and assets (internal).
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldWith(t, "")
+}
+
+// newWorldWith makes the platform with a folder of archives, which is empty at first.
+func newWorldWith(t testing.TB, folder string) *world {
+	t.Helper()
 	ctx := t.Context()
 	w := &world{pool: postgistest.New(t), keys: map[string]string{malformed: "cd_not-a-key"}}
 	quiet := slog.New(slog.DiscardHandler)
@@ -150,8 +156,13 @@ func newWorld(t testing.TB) *world {
 	w.projects = projects.New(pool, store, projects.Config{Box: city.Box})
 	book, err := style.Builtin()
 	check(t, err)
+	var cut tiles.Config
+	if folder != "" {
+		cut.Archives, err = tiles.OpenArchives(pool, folder, quiet)
+		check(t, err)
+	}
 	handler := api.New(api.Config{City: city, Log: slog.New(errorsOf(t))}, api.Services{
-		Catalog: w.catalog, Access: access.NewStore(pool), Features: store, Tiles: tiles.NewSource(pool, tiles.Config{}), Styles: book,
+		Catalog: w.catalog, Access: access.NewStore(pool), Features: store, Tiles: tiles.NewSource(pool, cut), Styles: book,
 		Ingest:   ingest.New(pool, ingest.Config{City: city, Depot: w.depot, Enqueue: queue.Enqueue, Log: quiet}),
 		Projects: w.projects, Pool: pool, Ready: pool.Ping,
 	})

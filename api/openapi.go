@@ -121,6 +121,7 @@ func components() (map[string]any, error) {
 			"X-Request-Id":    header("请求编号，向平台反映问题时请给出", "number of the request, to be given when reporting a fault", text),
 			"Retry-After":     header("多少秒后再试", "seconds to wait before trying again", map[string]any{"type": "integer"}),
 			"Link":            header("下一页（RFC 8288）", "the next page (RFC 8288)", text),
+			"Content-Range":   header("所发送的字节与文件长度（RFC 9110，14.4）", "the bytes that are sent, and the length of the file (RFC 9110, 14.4)", text),
 			"Location":        header("登记结果的地址", "where what was declared is found", text),
 			releaseHeader:     header("响应所用的版本；多数据集时为“标识=版本”列表", "the release shown; for several collections a list of id=release", text),
 			revisionHeader:    header("数据集的修订号", "revision of the dataset", map[string]any{"type": "integer"}),
@@ -134,6 +135,8 @@ func components() (map[string]any, error) {
 			"KeyInvalid":    problemResponse("密钥无效 / the key is not valid"),
 			"Forbidden":     problemResponse("无权操作 / not permitted"),
 			"NotFound":      problemResponse("未找到，或不对您开放 / not found, or not shared with you"),
+			"Precondition":  problemResponse("不是请求所指的文件 / not the file that the request names"),
+			"Range":         problemResponse("字节范围不在文件之内 / the range lies outside the file", "Content-Range"),
 			"NotAcceptable": problemResponse("没有可接受的编码 / no coding that is acceptable"),
 			"Conflict":      problemResponse("与现状冲突 / in conflict with the present state"),
 			"TooLarge":      problemResponse("超出上限 / beyond a bound"),
@@ -272,6 +275,11 @@ func responses(r route) map[string]any {
 	if media == mediaMVT {
 		out["204"] = map[string]any{"description": "瓦片内没有要素 / the tile is empty", "headers": headers(named...)}
 		out["406"] = ref("responses", "NotAcceptable")
+	}
+	if media == mediaPMTiles {
+		out["206"] = map[string]any{"description": "所请求的字节 / the bytes that were asked for", "headers": headers(append(named, "Content-Range")...), "content": body}
+		out["412"] = ref("responses", "Precondition")
+		out["416"] = ref("responses", "Range")
 	}
 	if cached {
 		out["304"] = ref("responses", "NotModified")

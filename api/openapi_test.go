@@ -136,6 +136,7 @@ var examples = map[string]string{
 	"/collections/{collection}/tiles":                                                  "/collections/counties/tiles",
 	"/collections/{collection}/tiles/{tileMatrixSet}":                                  "/collections/wells/tiles/WebMercatorQuad",
 	"/collections/{collection}/tiles/{tileMatrixSet}/{tileMatrix}/{tileRow}/{tileCol}": "/collections/counties/tiles/WebMercatorQuad/8/106/207?release=1",
+	"/collections/{collection}/tiles/{tileMatrixSet}/archive.pmtiles":                  "/collections/counties/tiles/WebMercatorQuad/archive.pmtiles",
 	"/collections/{collection}/tilejson":                                               "/collections/wells/tilejson",
 	"/tiles":                                                                           "/tiles?collections=counties,wells",
 	"/tiles/{tileMatrixSet}":                                                           "/tiles/WebMercatorQuad",
@@ -165,7 +166,7 @@ var examples = map[string]string{
 
 func TestEveryOperationAnswers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w, _ := archived(t, "counties")
 	w.declare(t)
 	w.deliver(t, ingest.Request{Files: []string{changedWells(t)}, Dataset: "wells", Sender: water}) // the fifth
 	for path, item := range w.contract.document.Paths.Map() {

@@ -38,6 +38,10 @@ func statusOf(p *problem.Error) (status int, zh, en string) {
 		return http.StatusMethodNotAllowed, "方法不支持", "Method not allowed"
 	case errMedia:
 		return http.StatusUnsupportedMediaType, "媒体类型不支持", "Unsupported media type"
+	case errRange:
+		return http.StatusRequestedRangeNotSatisfiable, "范围不在文件之内", "Range not satisfiable"
+	case errUnlike:
+		return http.StatusPreconditionFailed, "前提不成立", "Precondition failed"
 	case errCoding:
 		return http.StatusNotAcceptable, "没有可接受的编码", "Not acceptable"
 	}

@@ -32,6 +32,8 @@ type link struct {
 	Rel   string `json:"rel"`
 	Type  string `json:"type,omitempty"`
 	Title string `json:"title,omitempty"`
+	// Length is how many bytes it leads to, where that matters.
+	Length int64 `json:"length,omitempty"`
 }
 
 // templatedLink is a link whose href has {variables} (OGC API - Tiles).

@@ -54,6 +54,8 @@ func (route route) formats() []string {
 	switch {
 	case route.media == mediaMVT:
 		return []string{"mvt"}
+	case route.media == mediaPMTiles:
+		return []string{"pmtiles"}
 	case route.reports:
 		return ingest.ReportFormats()
 	case route.pattern == "/":

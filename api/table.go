@@ -136,6 +136,11 @@ func (s *Server) table() []route {
 		get("/collections/{collection}/tiles", "getTilesets", tagTiles, "瓦片集列表", "tilesets", "tilesets", s.tilesets),
 		get("/collections/{collection}/tiles/{tileMatrixSet}", "getTileset", tagTiles, "一个瓦片集", "one tileset", "tileset", s.tilesets),
 		mvt(get("/collections/{collection}/tiles"+tilePattern, "getTile", tagTiles, "矢量瓦片", "vector tile", "", s.tile, pFilter, pFilterLang, pFilterCRS, pProperties, pCluster, pRelease, pAsOf, pRevision)),
+		func() route {
+			r := get("/collections/{collection}/tiles/{tileMatrixSet}/archive.pmtiles", "getTilesArchive", tagTiles, "全部瓦片的档案（PMTiles），可按字节范围读取", "archive of all tiles (PMTiles), whole or by ranges of bytes", "", s.archive)
+			r.media, r.compressed = mediaPMTiles, true
+			return r
+		}(),
 		get("/collections/{collection}/tilejson", "getTileJSON", tagTiles, "数据集的 TileJSON", "TileJSON of one collection", "tilejson", s.tilejson),
 		get("/tiles", "getDatasetTilesets", tagTiles, "多数据集瓦片集列表", "tilesets of several collections", "tilesets", s.tilesetsOfSeveral, pCollections),
 		get("/tiles/{tileMatrixSet}", "getDatasetTileset", tagTiles, "多数据集的一个瓦片集", "one tileset of several collections", "tileset", s.tilesetsOfSeveral, pCollections),

@@ -81,7 +81,7 @@ func (s *Server) tilejsonOfSeveral(w http.ResponseWriter, r *request) error {
 }
 
 // tileset describes the tiles below at (OGC API - Tiles, 17-083r4 TileSet).
-func (s *Server) tileset(base, at, query, title string, set tiles.MatrixSet, datasets []*catalog.Dataset, whole bool) map[string]any {
+func (s *Server) tileset(r *request, base, at, query, title string, set tiles.MatrixSet, datasets []*catalog.Dataset, whole bool) map[string]any {
 	links := []any{
 		link{Href: at + "/" + set.ID + query, Rel: "self", Type: mediaJSON},
 		link{Href: base + "/tileMatrixSets/" + set.ID, Rel: "http://www.opengis.net/def/rel/ogc/1.0/tiling-scheme", Type: mediaJSON},
@@ -93,6 +93,9 @@ func (s *Server) tileset(base, at, query, title string, set tiles.MatrixSet, dat
 			Href: at + "/" + set.Tianditu + "/{tileMatrix}/{tileRow}/{tileCol}" + query, Rel: "alternate", Type: mediaMVT,
 			Title: fmt.Sprintf("天地图 %s 的级别 %d 到 %d / levels %d to %d of 天地图 %s", set.Tianditu, first, last, first, last, set.Tianditu),
 		}, true})
+	}
+	if l, ok := s.archiveLink(r, at, set, datasets); ok {
+		links = append(links, l)
 	}
 	t := map[string]any{"title": title, "dataType": "vector", "crs": set.CRS, "tileMatrixSetId": set.ID, "links": links}
 	if set.URI != "" {
@@ -151,11 +154,11 @@ func (s *Server) writeTilesets(w http.ResponseWriter, r *request, base, at, quer
 		if err != nil {
 			return err
 		}
-		return writeJSON(w, r, mediaJSON, s.tileset(base, at, query, title, set, datasets, true), datasets...)
+		return writeJSON(w, r, mediaJSON, s.tileset(r, base, at, query, title, set, datasets, true), datasets...)
 	}
 	list := []map[string]any{}
 	for _, set := range tiles.Sets() {
-		list = append(list, s.tileset(base, at, query, title, set, datasets, false))
+		list = append(list, s.tileset(r, base, at, query, title, set, datasets, false))
 	}
 	return writeJSON(w, r, mediaJSON, map[string]any{
 		"tilesets": list, "links": []link{{Href: at + query, Rel: "self", Type: mediaJSON}},

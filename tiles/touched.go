@@ -3,6 +3,7 @@ package tiles
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -82,6 +83,17 @@ func (t *touched) read(ctx context.Context, pool *pgxpool.Pool, r *catalog.Relea
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.follow(ctx, pool, r)
+}
+
+// none reports whether no tile at the release's revision differs from the one at the
+// revision that the changes are counted from.
+func (t *touched) none(ctx context.Context, pool *pgxpool.Pool, r *catalog.Release) (bool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.follow(ctx, pool, r); err != nil {
+		return false, err
+	}
+	return !t.many && !slices.ContainsFunc(t.changes, func(c change) bool { return c.rev <= r.Revision }), nil
 }
 
 // follow reads the changes up to the release's revision: where each row was and
