@@ -67,6 +67,7 @@ type world struct {
 	server   *httptest.Server
 	busy     atomic.Int64 // requests being answered
 	contract *contract
+	forget   func() // empties the server's caches
 }
 
 const (
@@ -161,15 +162,21 @@ func newWorldWith(t testing.TB, folder string) *world {
 		cut.Archives, err = tiles.OpenArchives(pool, folder, quiet)
 		check(t, err)
 	}
-	handler := api.New(api.Config{City: city, Log: slog.New(errorsOf(t))}, api.Services{
-		Catalog: w.catalog, Access: access.NewStore(pool), Features: store, Tiles: tiles.NewSource(pool, cut), Styles: book,
+	services := api.Services{
+		Catalog: w.catalog, Access: access.NewStore(pool), Features: store, Styles: book,
 		Ingest:   ingest.New(pool, ingest.Config{City: city, Depot: w.depot, Enqueue: queue.Enqueue, Log: quiet}),
 		Projects: w.projects, Pool: pool, Ready: pool.Ping,
-	})
+	}
+	var handler atomic.Value // http.Handler
+	w.forget = func() {
+		services.Tiles = tiles.NewSource(pool, cut)
+		handler.Store(api.New(api.Config{City: city, Log: slog.New(errorsOf(t))}, services))
+	}
+	w.forget()
 	w.server = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		w.busy.Add(1)
 		defer w.busy.Add(-1)
-		handler.ServeHTTP(rw, r)
+		handler.Load().(http.Handler).ServeHTTP(rw, r)
 	}))
 	t.Cleanup(w.server.Close)
 	w.contract = readContract(t, w.server)
