@@ -1,6 +1,7 @@
 package tiles
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -306,4 +307,55 @@ func FuzzEnlarged(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A tile that does not show every feature is not enlarged, nor is one that would be too
+// large or that cannot be read.
+func TestNotEnlarged(t *testing.T) {
+	t.Parallel()
+	s := NewSource(nil, Config{MaxBytes: 200})
+	l := newLayer("l", []string{"k"})
+	for n := range int64(3) {
+		l.tagInt(0, 1<<40+n)
+		l.add(n, &[kinds]commands{points: {b: []byte{9, 2, 2}}})
+	}
+	of, a := Address{Set: "WebMercatorQuad", Z: ArchiveZoom}, Address{Set: "WebMercatorQuad", Z: overZoom}
+	whole := l.encode(nil, 3)
+	noise := make([]byte, 1000)
+	for i := range noise {
+		noise[i] = byte(rand.N(256))
+	}
+	big := newLayer("l", []string{"k"})
+	big.tagString(0, noise)
+	big.add(1, &[kinds]commands{points: {b: []byte{9, 2, 2}}})
+	for name, c := range map[string]struct {
+		tile *Tile
+		want bool
+	}{
+		"all features":      {s.finish(whole, 3), true},
+		"none":              {emptyTile(), true},
+		"some left out":     {func() *Tile { t := s.finish(whole, 3); t.Omitted = 1; return t }(), false},
+		"some gathered":     {func() *Tile { t := s.finish(whole, 3); t.Generalized = 1; return t }(), false},
+		"too large":         {s.finish(big.encode(nil, 1), 1), false},
+		"cut short":         {s.finish(whole[:len(whole)-4], 3), false},
+		"not a tile":        {s.finish([]byte("x"), 1), false},
+		"outside the tile":  {s.finish(pointAt(9000), 1), false},
+		"not a geometry":    {s.finish(bytes.Replace(whole, []byte{9, 2, 2}, []byte{9, 2, 0x82}, 1), 3), false},
+		"a key of no layer": {s.finish(bytes.Replace(whole, []byte{keyTags, 2, 0, 0}, []byte{keyTags, 2, 9, 0}, 1), 3), false},
+	} {
+		got, ok, err := s.enlarged(c.tile, of, a)
+		if ok != c.want || err != nil || ok && got.Features != c.tile.Features {
+			t.Errorf("%s: %v, %v", name, ok, err)
+		}
+	}
+}
+
+// pointAt is a tile with a point.
+func pointAt(x int32) []byte {
+	var c commands
+	c.command(moveTo, 1)
+	c.to(vertex{x, 0})
+	l := newLayer("l", nil)
+	l.add(1, &[kinds]commands{points: c})
+	return l.encode(nil, 1)
 }
