@@ -31,7 +31,6 @@ func (t *cutter) limit(box catalog.Bounds) {
 		}
 	}
 	t.release = &r
-	t.base = t.baseZoom()
 }
 
 // intersection is what two boxes that meet have in common.

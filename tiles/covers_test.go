@@ -50,22 +50,22 @@ func reshape(t *testing.T, pool *pgxpool.Pool, r *rand.Rand, revision int64) {
 func TestCoversFollowChanges(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		rows     int64 // as the catalog says: where blocks begin follows from it
-		maxBytes int
-	}{"blocks": {rows: 6400}, "overview": {rows: 5_000_000}, "coarse": {rows: 200_000, maxBytes: 6000}} {
+		blockRows int // where blocks begin follows from it
+		maxBytes  int
+	}{"blocks": {}, "overview": {blockRows: 2000}, "coarse": {blockRows: 3000, maxBytes: 6000}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			pool := postgistest.New(t)
 			d := cadastre(t, pool, 80)
-			d.Current.Rows = c.rows
 			released(t, pool, d)
+			config := Config{MaxBytes: c.maxBytes, BlockRows: c.blockRows}
 			archives := openArchives(t, pool)
-			archives.source = NewSource(pool, Config{MaxBytes: c.maxBytes})
+			archives.source = NewSource(pool, config)
 			if err := archives.Build(t.Context(), d, d.Current, 0); err != nil {
 				t.Fatal(err)
 			}
-			_, before := cutKept(t, pool, d, c.maxBytes)
-			r := rand.New(rand.NewPCG(8, uint64(c.rows)))
+			_, before := cutKept(t, pool, d, config)
+			r := rand.New(rand.NewPCG(8, uint64(c.blockRows)))
 			patched, coarse := 0, 0
 			for revision := int64(2); revision < 6; revision++ {
 				for range 12 {
@@ -78,7 +78,7 @@ func TestCoversFollowChanges(t *testing.T) {
 					t.Fatal(err)
 				}
 				d.Current.Extent = e
-				anew, now := cutKept(t, pool, d, c.maxBytes)
+				anew, now := cutKept(t, pool, d, config)
 				for a, want := range anew.tiles {
 					if a.Z >= DetailZoom {
 						continue
@@ -168,10 +168,10 @@ func sameCover(t *testing.T, s *Archives, d *catalog.Dataset, a Address, want *a
 }
 
 // cutKept cuts all tiles, and gives those covers that are kept.
-func cutKept(t *testing.T, pool *pgxpool.Pool, d *catalog.Dataset, maxBytes int) (*shelf, map[Address]*areas) {
+func cutKept(t *testing.T, pool *pgxpool.Pool, d *catalog.Dataset, c Config) (*shelf, map[Address]*areas) {
 	t.Helper()
 	s, covers := &shelf{tiles: make(map[Address]*Tile)}, make(map[Address]*areas)
-	cut, err := newCut(pool, d, d.Current, matrixSet(""), ArchiveZoom, Config{MaxBytes: maxBytes}, s)
+	cut, err := newCut(pool, d, d.Current, matrixSet(""), ArchiveZoom, c, s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,10 @@ func (t *cutter) all(ctx context.Context) (tiles int64, err error) {
 	if t.release.Extent == nil {
 		return 0, nil
 	}
-	blocks := t.blocks()
+	blocks, err := t.blocks(ctx)
+	if err != nil {
+		return 0, err
+	}
 	done := atomic.Int64{}
 	group, working := errgroup.WithContext(ctx)
 	next := atomic.Int64{}
@@ -88,7 +91,8 @@ type cutter struct {
 	source  *Source // whose rows, bounds and compressor they are
 	sink    Sink
 	set     MatrixSet
-	base    int // the zoom of blocks
+	plan    blockPlan
+	base    int // the zoom of the smallest blocks
 	maxZoom int
 	dim     int
 	columns []catalog.Column // of rows: those that tiles of any zoom carry
@@ -117,7 +121,7 @@ func newCut(pool *pgxpool.Pool, d *catalog.Dataset, r *catalog.Release, set Matr
 	}
 	t := newCutter(NewSource(pool, c), d, r, set, TileColumns(d, r, DetailZoom))
 	t.sink, t.maxZoom, t.covers, t.lost = sink, maxZoom, make(map[[2]int]*cover), make(map[[2]int]int64)
-	t.base = t.baseZoom()
+	t.plan = t.planOf(maxZoom)
 	return t, nil
 }
 
@@ -130,26 +134,6 @@ func newCutter(source *Source, d *catalog.Dataset, r *catalog.Release, set Matri
 	}
 }
 
-// blockRows is about how many rows a block has.
-const blockRows = 60_000
-
-// baseZoom is the first zoom at which the tiles over the extent have blockRows on
-// average.
-func (t *cutter) baseZoom() int {
-	e := t.release.Extent
-	if e == nil {
-		return 0
-	}
-	for z := t.set.ahead(); z < min(t.maxZoom, DetailZoom); z++ {
-		low, high := t.address(z, e[0], e[3]), t.address(z, e[2], e[1])
-		n := int64(high.Col-low.Col+1) * int64(high.Row-low.Row+1)
-		if t.release.Rows/n <= blockRows {
-			return z
-		}
-	}
-	return min(t.maxZoom, DetailZoom)
-}
-
 // address is the tile of a zoom that holds a position.
 func (t *cutter) address(z int, lon, lat float64) Address {
 	x, y := t.world(lon, lat)
@@ -160,58 +144,6 @@ func (t *cutter) address(z int, lon, lat float64) Address {
 // world gives a position in units of the tile of zoom 0, right and down.
 func (t *cutter) world(lon, lat float64) (x, y float64) {
 	return worldOf(&t.set, lon, lat)
-}
-
-// blocks are the tiles of the base zoom over the extent, neighbours near each other.
-func (t *cutter) blocks() []Address {
-	e := t.release.Extent
-	low, high := t.address(t.base, e[0], e[3]), t.address(t.base, e[2], e[1])
-	var out []Address
-	for row := low.Row; row <= high.Row; row++ {
-		for col := low.Col; col <= high.Col; col++ {
-			out = append(out, t.set.at(t.base, col, row))
-		}
-	}
-	return out
-}
-
-// classes numbers the values of the class column.
-type classes struct {
-	mu     sync.Mutex
-	index  map[string]int32
-	values [][]byte
-}
-
-// maxCovered is how many classes are told apart; the others count as one.
-const maxCovered = 4096
-
-func (c *classes) of(value []byte) int32 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	key := string(value)
-	if value == nil {
-		key = noClass
-	}
-	if n, ok := c.index[key]; ok {
-		return n
-	}
-	if len(c.values) >= maxCovered {
-		return maxCovered - 1
-	}
-	n := int32(len(c.values))
-	c.index[key] = n
-	c.values = append(c.values, slices.Clone(value))
-	return n
-}
-
-// noClass stands for NULL, which is another class than the empty text. PostgreSQL
-// has no text with a NUL.
-const noClass = "\x00"
-
-func (c *classes) all() [][]byte {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.values[:len(c.values):len(c.values)]
 }
 
 // cutWorker makes the tiles of one block after another.
@@ -251,22 +183,17 @@ func (w *cutWorker) block(ctx context.Context, block Address) error {
 	}
 	within := make(map[[2]int][]*row)
 	within[[2]int{block.Col, block.Row}] = w.rows
-	for z := w.base; z <= w.maxZoom; z++ {
+	for z := block.zoom(); z <= w.maxZoom; z++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		below := make(map[[2]int][]*row)
 		for place, rows := range within {
 			a := w.set.at(z, place[0], place[1])
-			var small *cover
-			if w.dim == 2 && z < DetailZoom {
-				small = newCover(z, coverSide)
-			}
-			if err := w.tile(a, rows, small, drawnPixels); err != nil {
-				return err
-			}
-			if small != nil && z == w.base && z > w.set.ahead() {
-				w.raise(small, a)
+			if z >= w.base {
+				if err := w.based(a, rows); err != nil {
+					return err
+				}
 			}
 			if z < w.maxZoom {
 				scatter(rows, a, below)
@@ -275,6 +202,22 @@ func (w *cutWorker) block(ctx context.Context, block Address) error {
 		within = below
 	}
 	w.rows = nil
+	return nil
+}
+
+// based makes a tile of the base zoom or below it.
+func (w *cutWorker) based(a Address, rows []*row) error {
+	z := a.zoom()
+	var small *cover
+	if w.dim == 2 && z < DetailZoom {
+		small = newCover(z, coverSide)
+	}
+	if err := w.tile(a, rows, small, drawnPixels); err != nil {
+		return err
+	}
+	if small != nil && z == w.base && z > w.set.ahead() {
+		w.raise(small, a)
+	}
 	return nil
 }
 
@@ -316,26 +259,36 @@ func raise(above map[[2]int]*cover, c *cover, a Address) {
 // read reads the rows of a block, and hands on those that are drawn above it.
 func (w *cutWorker) read(ctx context.Context, block Address) error {
 	sel := &selection{release: w.release, columns: w.columns, box: w.area.of(block.Degrees(Buffer))}
+	var whole bool
 	var err error
-	if w.rows, _, err = w.load(ctx, sel, sel.allSQL(0), w.rows[:0], 0); err != nil {
+	if w.rows, whole, err = w.load(ctx, sel, sel.allSQL(0), w.rows[:0], w.plan.most); err != nil {
 		return err
+	}
+	if !whole {
+		return errCrowded
 	}
 	w.link(w.rows, block)
 	if w.dim == 1 && w.base > w.set.ahead() {
 		w.joiner.survey(w.rows, w.keys)
 	}
-	var large, lost []*row
-	n, first := math.Ldexp(1, w.base), w.set.ahead()
+	var large, lost []*row // of the block's own rows
+	n, first := math.Ldexp(1, block.zoom()), w.set.ahead()
 	for _, r := range w.rows {
 		b := r.figure.bound
 		if w.base == first || int(max(b.Min[0]*n, 0)) != block.Col || int(max(b.Min[1]*n, 0)) != block.Row {
 			continue
 		}
 		if w.outlives(r) {
-			large = append(large, r.clone())
+			large = append(large, r)
 		} else {
 			lost = append(lost, r)
 		}
+	}
+	if w.dim == 0 {
+		large = w.handUp(large)
+	}
+	for n, r := range large {
+		large[n] = r.clone()
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -365,8 +318,8 @@ func (t *cutter) outlives(r *row) bool {
 // from the covers of the blocks.
 func (t *cutter) overview(ctx context.Context) error {
 	slices.SortFunc(t.large, byFID)
-	w := t.worker()
 	if t.dim == 1 {
+		w := t.worker()
 		w.joiner.link(t.large, w.keys, everywhere())
 		w.joiner.measure(t.large)
 	}
@@ -387,24 +340,9 @@ func (t *cutter) overview(ctx context.Context) error {
 				}
 			}
 		}
-		above := make(map[[2]int]*cover)
-		for k, rows := range places {
-			small := t.covers[k]
-			if small == nil && t.dim == 2 {
-				small = newCover(z, coverSide)
-			}
-			a := t.set.at(z, k[0], k[1])
-			w.unkept = t.lost[k]
-			if err := w.tile(a, rows, small, drawnPixels); err != nil {
-				return err
-			}
-			if small == nil || z == t.set.ahead() {
-				continue
-			}
-			small.settle()
-			raise(above, small, a)
+		if err := t.aloft(ctx, z, places); err != nil {
+			return err
 		}
-		t.covers = above
 		if t.dim == 1 {
 			t.large = t.thinOut(t.large, z-1)
 		}
@@ -413,5 +351,47 @@ func (t *cutter) overview(ctx context.Context) error {
 			return t.dim == 2 && r.pixels(z) < drawnPixels // those of the other kinds may hold points
 		})
 	}
+	return nil
+}
+
+// aloft makes the tiles of a zoom above the base zoom of the rows that are large
+// there, by column and row, and puts their covers together for the zoom above.
+func (t *cutter) aloft(ctx context.Context, z int, places map[[2]int][]*row) error {
+	group, working := errgroup.WithContext(ctx)
+	// Lines are joined tile by tile, for which their rows are marked.
+	if group.SetLimit(runtime.GOMAXPROCS(0)); t.dim == 1 {
+		group.SetLimit(1)
+	}
+	above := make(map[[2]int]*cover)
+	var mu sync.Mutex // of above
+	for k, rows := range places {
+		group.Go(func() error {
+			if err := working.Err(); err != nil {
+				return err
+			}
+			small := t.covers[k]
+			if small == nil && t.dim == 2 {
+				small = newCover(z, coverSide)
+			}
+			a := t.set.at(z, k[0], k[1])
+			w := t.worker()
+			w.unkept = t.lost[k]
+			if err := w.tile(a, rows, small, drawnPixels); err != nil {
+				return err
+			}
+			if small == nil || z == t.set.ahead() {
+				return nil
+			}
+			small.settle()
+			mu.Lock()
+			defer mu.Unlock()
+			raise(above, small, a)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	t.covers = above
 	return nil
 }

@@ -59,7 +59,7 @@ func (w *cutWorker) sketch(a Address, rows []*row) *Tile {
 		switch {
 		case w.dim == 1:
 			rows = w.joiner.tile(rows, a)
-		case w.dim == 0 && len(rows) > thinFrom:
+		case w.dim == 0 && total(rows) > thinFrom:
 			rows = thin(ranked(rows), math.Ldexp(Extent, a.zoom()), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent})
 		}
 	}

@@ -33,6 +33,9 @@ type Config struct {
 	// MaxBytes is the most a layer takes after gzip; the smallest rows are left out
 	// until it is kept. One row always fits. Default 500 kB.
 	MaxBytes int
+	// BlockRows is about how many rows a Cut takes into memory at once, for each
+	// processor. Default 100,000.
+	BlockRows int
 	// Timeout bounds the making of a tile, waiting for its turn included. Default 5 s.
 	Timeout time.Duration
 	// CacheBytes bounds the tiles kept in memory. Default 256 MiB.
@@ -103,6 +106,9 @@ func NewSource(pool *pgxpool.Pool, c Config) *Source {
 	}
 	if c.MaxBytes <= 0 {
 		c.MaxBytes = 500_000
+	}
+	if c.BlockRows <= 0 {
+		c.BlockRows = 100_000
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = 5 * time.Second

@@ -25,11 +25,34 @@ func cutFrom(t testing.TB, pool *pgxpool.Pool, d *catalog.Dataset, c Config, bas
 	if err != nil {
 		t.Fatal(err)
 	}
-	cut.base = base
+	cut.plan.least, cut.plan.last = base, base
 	if _, err := cut.all(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// cutDivided cuts all tiles with blocks of about some rows, and tells how many there
+// are of each zoom.
+func cutDivided(t testing.TB, pool *pgxpool.Pool, d *catalog.Dataset, rows int) (*shelf, map[int]int) {
+	t.Helper()
+	s := &shelf{tiles: make(map[Address]*Tile)}
+	cut, err := newCut(pool, d, d.Current, matrixSet(""), ArchiveZoom, Config{BlockRows: rows}, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := cut.blocks(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	zooms := make(map[int]int)
+	for _, a := range blocks {
+		zooms[a.Z]++
+	}
+	if _, err := cut.all(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return s, zooms
 }
 
 // Tiles of lines are the same whether they are cut, from blocks of whatever zoom, or
@@ -59,7 +82,14 @@ func TestTilesOfLines(t *testing.T) {
 			}
 		}
 	}
+	divided, zooms := cutDivided(t, pool, d, 500)
+	if len(zooms) < 2 {
+		t.Errorf("all blocks are of one zoom: %v", zooms)
+	}
 	for a, want := range plain.tiles {
+		if got := divided.tiles[a]; got == nil || !bytes.Equal(raw(t, got), raw(t, want)) || got.Omitted != want.Omitted {
+			t.Fatalf("blocks of zooms %v: %s is not the tile of one block", zooms, a)
+		}
 		if a.Z < DetailZoom {
 			got := get(t, source, d, a)
 			if !bytes.Equal(raw(t, got), raw(t, want)) || got.Omitted != want.Omitted || got.Generalized != want.Generalized {

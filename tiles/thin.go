@@ -18,6 +18,7 @@ const (
 func thin(rows []*row, scale float64, origin orb.Point) []*row {
 	first := make(map[[2]int]int, len(rows)/4)
 	kept := make([]*row, 0, len(rows)/4)
+	own := make(map[int]bool)
 	for _, r := range rows {
 		p := place(r.figure.bound.Min, scale, origin)
 		k := [2]int{int(math.Floor(p[0] / thinCell)), int(math.Floor(p[1] / thinCell))}
@@ -27,13 +28,43 @@ func thin(rows []*row, scale float64, origin orb.Point) []*row {
 			kept = append(kept, r)
 			continue
 		}
-		if kept[n].stands == 0 {
+		if !own[n] {
 			// The row itself is of other tiles too.
-			own := *kept[n]
-			own.stands = 1
-			kept[n] = &own
+			r := *kept[n]
+			r.stands = int32(r.count())
+			kept[n], own[n] = &r, true
 		}
-		kept[n].stands++
+		kept[n].stands += int32(r.count())
 	}
 	return kept
+}
+
+// handUp are the points that a tile above a block needs to be thinned as of all of
+// them: where it has many, the first of each of its cells. Cells of the tiles above
+// that are made of whole such cells.
+func (w *cutWorker) handUp(rows []*row) []*row {
+	z := w.base - 1
+	n := math.Ldexp(1, z)
+	within := make(map[[2]int][]*row)
+	for _, r := range rows {
+		p := r.figure.bound.Min
+		k := [2]int{int(math.Floor(p[0] * n)), int(math.Floor(p[1] * n))}
+		within[k] = append(within[k], r)
+	}
+	var up []*row
+	for k, rows := range within {
+		if len(rows) > thinFrom {
+			rows = thin(ranked(rows), math.Ldexp(Extent, z), orb.Point{float64(k[0]) * Extent, float64(k[1]) * Extent})
+		}
+		up = append(up, rows...)
+	}
+	return up
+}
+
+// total is how many rows are drawn as these.
+func total(rows []*row) (n int64) {
+	for _, r := range rows {
+		n += r.count()
+	}
+	return n
 }
