@@ -46,14 +46,14 @@ func clusterKey(columns []catalog.Column) string { return freeKey("point_count",
 // that tiles that share one agree on what is in it.
 type grid struct{ lons, lats []float64 }
 
-func newGrid(a Address, pixels int) grid {
+// newGrid is the grid of cells of a width in units of the tile.
+func newGrid(a Address, cell int) grid {
 	set, _ := Set(a.Set)
-	cell := pixels * Extent / pixelsOfTile
 	unit := set.width(a.Z) / Extent
 	// edges are those of the cells that meet a tile and its margin, along one side of a
 	// matrix, whose ends hold what lies beyond.
 	edges := func(at, tiles int, begin, end float64, degrees func(units float64) float64) (out []float64) {
-		first := max((at*Extent-Buffer)/cell, 0)
+		first := max((at*Extent-Buffer-1)/cell, 0) // a unit more, for rounding
 		last := (at*Extent+Extent+Buffer)/cell + 1
 		for k := first; k <= last; k++ {
 			switch {
@@ -87,112 +87,154 @@ func (g grid) box() catalog.Bounds {
 	return catalog.Bounds{g.lons[0], g.lats[0], g.lons[len(g.lons)-1], g.lats[len(g.lats)-1]}
 }
 
+// rankSpan is more than any fid, so that a rank and a fid make one number.
+const rankSpan = 1 << 52
+
 // clusterSQL selects for each cell how many points it has, their mean position, and
-// where there is one its fid, geom and the columns; the fullest cells first. The mean is
-// of whole billionths of a degree, whose sum does not depend on their order.
-func (s *selection) clusterSQL(g grid) *postgis.SQL {
-	q := new(postgis.SQL).Raw("WITH places AS (SELECT fid, ")
+// of the first of them, by rank and then by fid, the fid, geom and the columns. The mean
+// is of whole billionths of a degree, whose sum does not depend on their order. With
+// alone only points that have their cell for themselves are given so, and the fullest
+// cells come first; otherwise those of the first points.
+func (s *selection) clusterSQL(g grid, alone bool) *postgis.SQL {
+	q := new(postgis.SQL).Raw("WITH places AS (SELECT fid")
+	if s.ranking != nil {
+		s.ranking.sql(q.Raw(" + ")).Raw(" * ").Int(rankSpan).Raw("::bigint")
+	}
 	if s.release.GeometryType == "Point" {
-		q.Raw("ST_X(geom) AS lon, ST_Y(geom) AS lat")
+		q.Raw(" AS first, ST_X(geom) AS lon, ST_Y(geom) AS lat")
 	} else {
-		q.Raw("ST_X(ST_Centroid(geom)) AS lon, ST_Y(ST_Centroid(geom)) AS lat")
+		q.Raw(" AS first, ST_X(ST_Centroid(geom)) AS lon, ST_Y(ST_Centroid(geom)) AS lat")
 	}
 	s.release.From(q).Raw(" AND ")
 	s.inBox(q)
 	q.Raw("), cells AS (SELECT width_bucket(lon, ").Arg(g.lons).Raw("::float8[]) AS col, width_bucket(lat, ").Arg(g.lats).
 		Raw("::float8[]) AS line, count(*) AS n, (sum((lon * 1e9)::bigint) / count(*) / 1e9)::float8 AS lon, " +
-			"(sum((lat * 1e9)::bigint) / count(*) / 1e9)::float8 AS lat, min(fid) AS first FROM places GROUP BY 1, 2) " +
-			"SELECT cells.n, cells.lon, cells.lat, alone.fid, alone.geom")
-	alone := new(postgis.SQL).Raw("SELECT fid, geom")
+			"(sum((lat * 1e9)::bigint) / count(*) / 1e9)::float8 AS lat, min(first) AS first FROM places GROUP BY 1, 2) " +
+			"SELECT cells.n, cells.lon, cells.lat, one.fid, one.geom")
+	one := new(postgis.SQL).Raw("SELECT fid, geom")
 	for i, c := range s.columns {
 		name := "c" + strconv.Itoa(i)
-		q.Raw(", alone.").Ident(name)
-		catalog.SelectColumn(alone.Raw(", "), c)
-		alone.Raw(" AS ").Ident(name)
+		q.Raw(", one.").Ident(name)
+		catalog.SelectColumn(one.Raw(", "), c)
+		one.Raw(" AS ").Ident(name)
 	}
-	s.release.From(alone).Raw(" AND cells.n = 1 AND fid = cells.first")
-	return q.Raw(" FROM cells LEFT JOIN LATERAL (").Add(alone).Raw(") alone ON true WHERE cells.col BETWEEN 1 AND ").Int(int64(len(g.lons)) - 1).
-		Raw(" AND cells.line BETWEEN 1 AND ").Int(int64(len(g.lats)) - 1).Raw(" ORDER BY cells.n DESC, cells.first")
+	s.release.From(one).Raw(" AND fid = cells.first % ").Int(rankSpan).Raw("::bigint")
+	if alone {
+		one.Raw(" AND cells.n = 1")
+	}
+	q.Raw(" FROM cells LEFT JOIN LATERAL (").Add(one).Raw(") one ON true WHERE cells.col BETWEEN 1 AND ").Int(int64(len(g.lons)) - 1).
+		Raw(" AND cells.line BETWEEN 1 AND ").Int(int64(len(g.lats)) - 1).Raw(" ORDER BY ")
+	if alone {
+		q.Raw("cells.n DESC, ")
+	}
+	return q.Raw("cells.first")
 }
 
 // cluster makes a tile of points in which those of a cell are one, at their mean.
 func (s *Source) cluster(ctx context.Context, p Part, a Address) (*Tile, error) {
-	g := newGrid(a, p.Cluster)
+	return s.cells(ctx, p, a, clusterer{grid: newGrid(a, p.Cluster*Extent/pixelsOfTile)})
+}
+
+// sieve makes a tile of points below DetailZoom as thin does, where they are too many
+// to be read.
+func (s *Source) sieve(ctx context.Context, p Part, a Address) (*Tile, error) {
+	return s.cells(ctx, p, a, clusterer{grid: newGrid(a, thinCell), thins: true})
+}
+
+func (s *Source) cells(ctx context.Context, p Part, a Address, b clusterer) (*Tile, error) {
 	sel := s.selection(p, a, 0)
-	sel.box = g.box()
+	if !b.thins { // of the points that the tile shows alone
+		sel.box = b.grid.box()
+	}
 	if !sel.edited && (p.Release.Extent == nil || !meet(*p.Release.Extent, sel.box)) {
 		return s.finish(nil, 0), nil
 	}
-	b := clusterer{
-		layer:  newLayer(p.Dataset.ID, append(names(sel.columns), clusterKey(sel.columns))),
-		shaper: newShaper(a, 0), attrs: attributes(sel.columns), most: rawFactor * s.config.MaxBytes,
+	key := clusterKey(sel.columns)
+	if b.thins {
+		key = generalizedKey(sel.columns)
+		if p.Columns == nil {
+			key = countKey(p.Dataset, p.Release, a.zoom())
+		}
 	}
-	q := sel.clusterSQL(g)
+	b.layer = newLayer(p.Dataset.ID, append(names(sel.columns), key))
+	b.shaper, b.attrs = newShaper(a, 0), attributes(sel.columns)
+	b.maxRows, b.maxBytes = s.config.MaxFeatures, rawFactor*s.config.MaxBytes
+	q := sel.clusterSQL(b.grid, !b.thins)
 	rows, err := s.pool.Query(ctx, q.String(), append([]any{sel.mode(), formatsOf(b.attrs, 5)}, q.Args()...)...)
 	if err != nil {
-		return nil, fmt.Errorf("cluster points of %s: %w", p.Dataset.ID, err)
+		return nil, fmt.Errorf("read cells of points of %s: %w", p.Dataset.ID, err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		b.add(rows.RawValues())
 	}
 	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("cluster points of %s: %w", p.Dataset.ID, err)
+		return nil, fmt.Errorf("read cells of points of %s: %w", p.Dataset.ID, err)
 	}
 	t := s.pack(b.layer)
 	t.Omitted = b.omitted
-	for n, stands := range b.stands {
-		switch {
-		case n >= int(t.Features):
-			t.Omitted += stands
-		case stands > 1:
-			t.Generalized += stands
+	for n, r := range b.drawn {
+		if n < int(t.Features) {
+			t.Generalized += r.gathered()
+		} else {
+			t.Omitted += r.count()
 		}
 	}
 	return t, nil
 }
 
-// clusterer draws clusters into a layer.
+// clusterer draws cells of points into a layer.
 type clusterer struct {
-	layer   *layer
-	shaper  *shaper
-	attrs   []attribute
-	most    int     // bytes, beyond which nothing is added
-	stands  []int64 // by mark: how many points it is
-	omitted int64
+	grid     grid
+	thins    bool // a cell is its first point, not a cluster
+	layer    *layer
+	shaper   *shaper
+	attrs    []attribute
+	maxRows  int
+	maxBytes int
+	drawn    []row // by mark, without their shapes
+	omitted  int64
 }
 
 // add takes a row of clusterSQL.
 func (b *clusterer) add(raw [][]byte) {
-	n := int64(binary.BigEndian.Uint64(raw[0]))
-	x, y := b.shaper.plane.exact(math.Float64frombits(binary.BigEndian.Uint64(raw[1])), math.Float64frombits(binary.BigEndian.Uint64(raw[2])))
-	at := round(orb.Point{x, y})
-	if !b.shaper.box.Contains(orb.Point{float64(at[0]), float64(at[1])}) {
-		return // it is in the tile beside
-	}
-	if b.layer.size() > b.most {
-		b.omitted += n
+	r := row{fid: -1, stands: int32(min(binary.BigEndian.Uint64(raw[0]), math.MaxInt32))}
+	if r.stands > 1 && !b.thins {
+		b.center(raw[1], raw[2])
+	} else if raw[3] == nil || !b.shaper.shape(raw[4]) {
+		b.omitted += r.count()
 		return
-	}
-	if n > 1 {
-		out := [kinds]commands{}
-		out[points].command(moveTo, 1)
-		out[points].to(at)
-		b.layer.tagInt(len(b.attrs), n)
-		b.layer.add(-1, &out)
-		b.stands = append(b.stands, n)
-		return
-	}
-	if raw[3] == nil || !b.shaper.shape(raw[4]) {
-		b.omitted++
-		return
+	} else {
+		r.fid = int64(binary.BigEndian.Uint64(raw[3]))
 	}
 	if b.shaper.empty() {
+		return // it is in the tile beside
+	}
+	if len(b.drawn) >= b.maxRows || b.layer.size() > b.maxBytes {
+		b.omitted += r.count()
 		return
 	}
-	for i, a := range b.attrs {
-		a.tag(b.layer, i, raw[5+i])
+	if r.fid >= 0 {
+		for i, a := range b.attrs {
+			a.tag(b.layer, i, raw[5+i])
+		}
 	}
-	b.layer.add(int64(binary.BigEndian.Uint64(raw[3])), &b.shaper.out)
-	b.stands = append(b.stands, 1)
+	if r.stands > 1 {
+		b.layer.tagInt(len(b.attrs), r.count())
+	}
+	b.layer.add(r.fid, &b.shaper.out)
+	b.drawn = append(b.drawn, r)
+}
+
+// center draws a point at a position in degrees.
+func (b *clusterer) center(lon, lat []byte) {
+	for i := range b.shaper.out {
+		b.shaper.out[i] = commands{b: b.shaper.out[i].b[:0]}
+	}
+	x, y := b.shaper.plane.exact(math.Float64frombits(binary.BigEndian.Uint64(lon)), math.Float64frombits(binary.BigEndian.Uint64(lat)))
+	if at := round(orb.Point{x, y}); b.shaper.box.Contains(orb.Point{float64(at[0]), float64(at[1])}) {
+		c := &b.shaper.out[points]
+		c.command(moveTo, 1)
+		c.to(at)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/paulmach/orb"
 
 	"changde/catalog"
@@ -92,12 +93,7 @@ func TestClusters(t *testing.T) {
 		for _, set := range Sets() {
 			for _, z := range []int{0, 7, 10, 22} {
 				for _, side := range []int{MinCluster, 50, 100, MaxCluster} {
-					var w well
-					for _, w = range all { // any
-						if r.IntN(20) == 0 {
-							break
-						}
-					}
+					w := all[1+r.Int64N(int64(len(all)))]
 					x, y := worldOf(&set, w.lon, w.lat)
 					n := math.Ldexp(1, z+set.ahead())
 					a := Address{Set: set.ID, Z: z, Row: int(y * n), Col: int(x * n)}
@@ -262,6 +258,29 @@ func TestClustersRefused(t *testing.T) {
 			_, err := s.Join(t.Context(), []Part{{Dataset: d, Release: r, Cluster: side}}, Address{Set: "WebMercatorQuad"})
 			if !problem.Is(err, problem.Invalid) || !strings.Contains(err.Error(), "cluster") {
 				t.Errorf("%s by %d: %v", kind, side, err)
+			}
+		}
+	}
+}
+
+// Where points are too many to be read they are thinned in the database, as they are
+// otherwise.
+func TestPointsTooManyToRead(t *testing.T) {
+	t.Parallel()
+	s, d := wells(t, "Point", 20_000)
+	d.Class = "class"
+	for _, rank := range [][]string{nil, {"ma*", "few"}} {
+		d.Tiles.Rank = rank
+		for _, z := range []int{6, 8, 9} {
+			a := at(111.65, 28.95, z)
+			want := get(t, NewSource(s.pool, Config{}), d, a)
+			got := get(t, NewSource(s.pool, Config{MaxFeatures: 4100}), d, a)
+			if diff := cmp.Diff(contents(t, want), contents(t, got)); diff != "" || got.Generalized != want.Generalized || got.Omitted != 0 {
+				t.Errorf("%s, ranked by %v: %d features, %d gathered, %d omitted, want %d, %d:\n%s", a, rank, got.Features, got.Generalized, got.Omitted, want.Features, want.Generalized, diff)
+			}
+			few := get(t, NewSource(s.pool, Config{MaxFeatures: 50}), d, a)
+			if few.Features != 50 || few.Features+few.Generalized+few.Omitted != want.Features+want.Generalized {
+				t.Errorf("%s: %d features, %d gathered, %d omitted, want %d, %d, %d", a, few.Features, few.Generalized, few.Omitted, want.Features, want.Generalized, want.Omitted)
 			}
 		}
 	}

@@ -224,14 +224,21 @@ func TestTileLimits(t *testing.T) {
 	}
 }
 
-// Points are all of one size: the first by fid are drawn.
+// Points are all of one size: the first by fid are drawn. Below DetailZoom they stand
+// for the others of their cell.
 func TestTileLimitsPoints(t *testing.T) {
 	t.Parallel()
 	pool := postgistest.New(t)
-	d := seeded(t, pool, "MultiPoint", 200)
-	tile := get(t, NewSource(pool, Config{MaxFeatures: 5}), d, at(111.68, 29.03, 5))
-	if diff := cmp.Diff([]int{1, 2, 3, 4, 5}, drawnIDs(t, tile)); diff != "" || tile.Omitted != 195 {
+	d := seeded(t, pool, "MultiPoint", 2000)
+	a := at(111.68, 29.03, 14)
+	all := drawnIDs(t, get(t, NewSource(pool, Config{}), d, a))
+	tile := get(t, NewSource(pool, Config{MaxFeatures: 5}), d, a)
+	if diff := cmp.Diff(all[:5], drawnIDs(t, tile)); diff != "" || tile.Omitted != int64(len(all)-5) {
 		t.Errorf("%s, %d omitted", diff, tile.Omitted)
+	}
+	tile = get(t, NewSource(pool, Config{MaxFeatures: 5}), d, at(111.68, 29.03, 5))
+	if diff := cmp.Diff([]int{1, 2}, drawnIDs(t, tile)); diff != "" || tile.Omitted != 0 || tile.Generalized != 1998 {
+		t.Errorf("%s, %d gathered, %d omitted", diff, tile.Generalized, tile.Omitted)
 	}
 }
 
