@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -75,27 +76,59 @@ func tooManyChanges(n int64) error {
 		fmt.Sprintf("差异或追加交付有 %d 行，最多 %d 行；请改为全量交付", n, maxListed), fmt.Sprintf("the delivery changes %d rows; at most %d: deliver all of the dataset instead", n, maxListed))
 }
 
-// stagedFID and stagedOp are the columns of rows_before that tell which staged row
-// each current row meets, and what that row does.
+// The columns by which the list of a differential delivery is made, and which it
+// loses when it is done: what the row does, the changed fields one by one, and where
+// the current row lies, which holds until the end of the transaction alone.
 const (
-	stagedFID = "staged fid"
-	stagedOp  = "staged op"
+	listedOp     = "staged op"
+	listedFields = "changed fields"
+	listedPlace  = "current place"
 )
 
-// reconcile copies the current rows that a differential delivery names into the
-// temporary table rows_before, the side a from there on, and refuses the staged
-// rows that contradict them: an insertion of what is there, a change or deletion of
-// what is not.
-func (l *loader) reconcile(ctx context.Context, tx pgx.Tx, s *sides) error {
-	q := new(postgis.SQL).Raw("CREATE TEMP TABLE rows_before ON COMMIT DROP AS SELECT b.fid AS ").Ident(stagedFID).Raw(", b.op AS ").Ident(stagedOp).
-		Raw(", a.* FROM ").Add(s.b).Raw(" b LEFT JOIN ").Add(s.a).Raw(" a ON a.").Ident(s.key).Raw(" = b.").Ident(s.key)
-	if _, err := tx.Exec(ctx, q.String()); err != nil {
-		return fmt.Errorf("find the current rows: %w", err)
+// reconcile lists what a differential delivery changes in difference.<list>, and
+// refuses the staged rows that contradict the current ones: an insertion of what is
+// there, a change or deletion of what is not. Staged and current rows are read once.
+func (l *loader) reconcile(ctx context.Context, tx pgx.Tx, s *sides, list string, as listing) error {
+	// Comparing costs far more than reading: it is worth several processes whatever
+	// the number of rows.
+	if _, err := tx.Exec(ctx, "SET LOCAL parallel_setup_cost = 0; SET LOCAL parallel_tuple_cost = 0; SET LOCAL min_parallel_table_scan_size = 0"); err != nil {
+		return fmt.Errorf("prepare: %w", err)
 	}
-	s.a = new(postgis.SQL).Raw("rows_before")
-	q = new(postgis.SQL).Raw("WITH wrong AS (DELETE FROM rows_before WHERE (fid IS NULL) <> (").Ident(stagedOp).Raw(" = 'I') RETURNING ").Ident(stagedFID).
-		Raw(" AS fid), gone AS (DELETE FROM ").Add(s.b).Raw(" b USING wrong w WHERE w.fid = b.fid RETURNING b.fid, b.op, b.").Ident(s.key).
-		Raw("::text AS key) SELECT fid, op, coalesce(key, '') FROM gone ORDER BY fid")
+	q := new(postgis.SQL).Raw("CREATE TABLE ").Ident("difference", list).Raw(" AS SELECT c.fid, c.op AS ").Ident(listedOp).Raw(", c.fields AS ").Ident(listedFields).
+		Raw(", c.place AS ").Ident(listedPlace).Raw(", ")
+	// Numbers, for a name with a letter more may be too long.
+	numbers := map[string]string{"span": "1", "geom": "2"}
+	for n, c := range s.columns {
+		numbers[c.Name] = strconv.Itoa(n + 3)
+	}
+	s.appendListed(q, as, func(q *postgis.SQL, side, name string) { q.Ident("c", side+numbers[name]) })
+	q.Raw(` FROM (SELECT y.fid, y.op, x.ctid AS place, x.fid AS a, CASE WHEN y.op <> 'D' THEN y.fid END AS b,
+		CASE WHEN x.fid IS NULL THEN 'added' WHEN y.op = 'D' THEN 'removed' ELSE 'changed' END AS kind, CASE WHEN x.fid IS NOT NULL AND y.op <> 'D' THEN `)
+	s.appendFields(q)
+	q.Raw(" END AS fields, CASE WHEN x.fid IS NULL OR y.op = 'D' THEN true ").Raw(movedSQL).Raw(" END AS moved")
+	for name, number := range numbers {
+		q.Raw(", ").Ident("x", name).Raw(" AS ").Ident("x"+number).Raw(", ").Ident("y", name).Raw(" AS ").Ident("y" + number)
+	}
+	// Without the barrier the changed fields would be found out wherever they are named.
+	q.Raw(" FROM ").Add(s.b).Raw(" y LEFT JOIN ").Add(s.a).Raw(" x ON x.").Ident(s.key).Raw(" = y.").Ident(s.key).Raw(" OFFSET 0) c")
+	if _, err := tx.Exec(ctx, q.String(), q.Args()...); err != nil {
+		return fmt.Errorf("list changes: %w", err)
+	}
+	if _, err := tx.Exec(ctx, "SET LOCAL parallel_setup_cost TO DEFAULT; SET LOCAL parallel_tuple_cost TO DEFAULT; SET LOCAL min_parallel_table_scan_size TO DEFAULT"); err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
+	s.changes = new(postgis.SQL).Raw("(SELECT before_fid AS a, row_number AS b, kind, ").Ident(listedFields).Raw(" AS fields, kind <> 'changed' OR moved AS moved FROM ").
+		Ident("difference", list).Raw(")")
+	return l.contradictions(ctx, tx, s, list)
+}
+
+// contradictions takes out of the list the rows that do not change anything, and
+// those that contradict the current rows, which are refused.
+func (l *loader) contradictions(ctx context.Context, tx pgx.Tx, s *sides, list string) error {
+	q := new(postgis.SQL).Raw("WITH gone AS (DELETE FROM ").Ident("difference", list).Raw(" WHERE (before_fid IS NULL) <> (").Ident(listedOp).
+		Raw(" = 'I') OR kind = 'changed' AND NOT moved AND ").Ident(listedFields).Raw(" = '{}' RETURNING fid, ").Ident(listedOp).
+		Raw(" AS op, coalesce(key, '') AS key, (before_fid IS NULL) <> (").Ident(listedOp).Raw(" = 'I') AS wrong), refused AS (DELETE FROM ").Add(s.b).
+		Raw(" b USING gone g WHERE g.wrong AND g.fid = b.fid) SELECT fid, op, key FROM gone WHERE wrong ORDER BY fid")
 	rows, err := tx.Query(ctx, q.String())
 	if err != nil {
 		return fmt.Errorf("compare with the current rows: %w", err)
@@ -121,6 +154,26 @@ func (l *loader) reconcile(ctx context.Context, tx pgx.Tx, s *sides) error {
 		return fmt.Errorf("compare with the current rows: %w", err)
 	}
 	return nil
+}
+
+// forgetPlaces takes from the list of a differential delivery where the current rows
+// lie.
+func forgetPlaces(ctx context.Context, tx pgx.Tx, id int64) error {
+	q := new(postgis.SQL).Raw("ALTER TABLE ").Ident("difference", fmt.Sprintf("d%d", id)).Raw(" DROP COLUMN ").Ident(listedPlace)
+	if _, err := tx.Exec(ctx, q.String()); err != nil {
+		return fmt.Errorf("list changes: %w", err)
+	}
+	return nil
+}
+
+// finishList takes from the list of a differential delivery the columns by which it
+// was compared, and indexes it.
+func finishList(ctx context.Context, tx pgx.Tx, list string) error {
+	q := new(postgis.SQL).Raw("ALTER TABLE ").Ident("difference", list).Raw(" DROP COLUMN ").Ident(listedOp).Raw(", DROP COLUMN ").Ident(listedFields)
+	if _, err := tx.Exec(ctx, q.String()); err != nil {
+		return fmt.Errorf("list changes: %w", err)
+	}
+	return indexList(ctx, tx, list)
 }
 
 // present refuses rows of an appending delivery whose key is there already.

@@ -87,7 +87,16 @@ func (l *loader) validate(ctx context.Context, tx pgx.Tx, table string) error {
 		create.Raw(" AND fid = ANY(").Arg(l.gauge.unsure).Raw("::bigint[])")
 	}
 	create.Raw(") i")
+	if l.plan.request.Mode != Full {
+		// A second process would be started for longer than it works.
+		if _, err := tx.Exec(ctx, "SET LOCAL max_parallel_workers_per_gather = 0"); err != nil {
+			return fmt.Errorf("check validity: %w", err)
+		}
+	}
 	if _, err := tx.Exec(ctx, create.String(), create.Args()...); err != nil {
+		return fmt.Errorf("check validity: %w", err)
+	}
+	if _, err := tx.Exec(ctx, "SET LOCAL max_parallel_workers_per_gather TO DEFAULT"); err != nil {
 		return fmt.Errorf("check validity: %w", err)
 	}
 	rows, err := tx.Query(ctx, `SELECT fid, coalesce(reason, ''), lon, lat, geom IS NOT NULL AND NOT ST_IsEmpty(geom),

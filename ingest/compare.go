@@ -1,9 +1,11 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -66,6 +68,8 @@ type sides struct {
 	key      string       // empty: rows are matched by their hash
 	columns  []catalog.Column
 	comparer Mode
+	// changes is the source of a, b, kind, fields and moved, once they are known.
+	changes *postgis.SQL
 	// touched, where the sides are two revisions of one content, selects the fids of
 	// the rows that may differ.
 	touched *postgis.SQL
@@ -78,8 +82,6 @@ func (s *sides) match(ctx context.Context, tx pgx.Tx) error {
 	switch {
 	case s.comparer == Append:
 		q.Raw("SELECT NULL::bigint AS a, fid AS b FROM ").Add(s.b).Raw(" b")
-	case s.comparer == Changes:
-		q.Raw("SELECT fid AS a, CASE WHEN ").Ident(stagedOp).Raw(" <> 'D' THEN ").Ident(stagedFID).Raw(" END AS b FROM rows_before")
 	case s.key != "":
 		side := func(from *postgis.SQL) {
 			q.Raw("(SELECT fid, hash, ").Ident(s.key).Raw(" AS k FROM ").Add(from).Raw(" t")
@@ -135,24 +137,13 @@ func (s *sides) narrow(ctx context.Context, tx pgx.Tx) error {
 
 // describe fills the temporary table changes: a, b, kind, the changed fields and
 // whether the geometry moved. Rows that turn out to be the same are left out.
-// Geometries closer than a tenth of a millimetre are the same.
 func (s *sides) describe(ctx context.Context, tx pgx.Tx) error {
 	q := new(postgis.SQL).Raw(`CREATE TEMP TABLE changes ON COMMIT DROP AS
 		SELECT p.a, p.b, CASE WHEN p.a IS NULL THEN 'added' WHEN p.b IS NULL THEN 'removed' ELSE 'changed' END AS kind,
-		CASE WHEN p.a IS NOT NULL AND p.b IS NOT NULL THEN array_remove(ARRAY[`)
-	for i, c := range s.columns {
-		if i > 0 {
-			q.Raw(", ")
-		}
-		q.Raw("CASE WHEN x.").Ident(c.Name).Raw(" IS DISTINCT FROM y.").Ident(c.Name).Raw(" THEN ").Literal(c.Name).Raw(" END")
-	}
-	q.Raw(`]::text[], NULL) END AS fields,
-		CASE WHEN p.a IS NULL OR p.b IS NULL THEN true WHEN x.geom = y.geom THEN false
-			WHEN x.geom IS NULL OR y.geom IS NULL OR ST_NPoints(x.geom) <> ST_NPoints(y.geom) OR ST_IsEmpty(x.geom) OR ST_IsEmpty(y.geom) THEN true
-			WHEN ST_SnapToGrid(x.geom, 1e-9) = ST_SnapToGrid(y.geom, 1e-9) THEN false
-			ELSE ST_HausdorffDistance(x.geom, y.geom) > 1e-9 END AS moved
-		FROM pairs p LEFT JOIN `).Add(s.a).Raw(" x ON x.fid = p.a LEFT JOIN ").Add(s.b).
-		Raw(" y ON y.fid = p.b")
+		CASE WHEN p.a IS NOT NULL AND p.b IS NOT NULL THEN `)
+	s.appendFields(q)
+	q.Raw(" END AS fields, CASE WHEN p.a IS NULL OR p.b IS NULL THEN true ").Raw(movedSQL).Raw(" END AS moved FROM pairs p LEFT JOIN ").
+		Add(s.a).Raw(" x ON x.fid = p.a LEFT JOIN ").Add(s.b).Raw(" y ON y.fid = p.b")
 	if _, err := tx.Exec(ctx, q.String(), q.Args()...); err != nil {
 		return fmt.Errorf("describe changes: %w", err)
 	}
@@ -164,58 +155,139 @@ func (s *sides) describe(ctx context.Context, tx pgx.Tx) error {
 	if _, err := tx.Exec(ctx, "ANALYZE changes"); err != nil {
 		return fmt.Errorf("describe changes: %w", err)
 	}
+	s.changes = new(postgis.SQL).Raw("changes")
 	return nil
 }
 
-// count fills d from the table changes. before and after are the rows of the
-// two sides, where they are known.
+// appendFields appends the names of the columns in which the rows x and y differ.
+func (s *sides) appendFields(q *postgis.SQL) {
+	q.Raw("array_remove(ARRAY[")
+	for i, c := range s.columns {
+		if i > 0 {
+			q.Raw(", ")
+		}
+		q.Raw("CASE WHEN x.").Ident(c.Name).Raw(" IS DISTINCT FROM y.").Ident(c.Name).Raw(" THEN ").Literal(c.Name).Raw(" END")
+	}
+	q.Raw("]::text[], NULL)")
+}
+
+// movedSQL are the branches that tell whether the rows x and y, which are both
+// there, lie elsewhere. Geometries closer than a tenth of a millimetre are the same.
+const movedSQL = `WHEN x.geom = y.geom THEN false
+	WHEN x.geom IS NULL OR y.geom IS NULL OR ST_NPoints(x.geom) <> ST_NPoints(y.geom) OR ST_IsEmpty(x.geom) OR ST_IsEmpty(y.geom) THEN true
+	WHEN ST_SnapToGrid(x.geom, 1e-9) = ST_SnapToGrid(y.geom, 1e-9) THEN false
+	ELSE ST_HausdorffDistance(x.geom, y.geom) > 1e-9`
+
+// count fills d from the changes.
 func (s *sides) count(ctx context.Context, tx pgx.Tx, d *Difference) error {
-	err := tx.QueryRow(ctx, `SELECT count(*) FILTER (WHERE kind = 'added'), count(*) FILTER (WHERE kind = 'removed'),
-		count(*) FILTER (WHERE kind = 'changed'), count(*) FILTER (WHERE kind = 'changed' AND moved) FROM changes`).
-		Scan(&d.Added, &d.Removed, &d.Changed, &d.Moved)
+	q := new(postgis.SQL).Raw("SELECT kind, moved, coalesce(fields, '{}'), count(*) FROM ").Add(s.changes).Raw(" c GROUP BY 1, 2, 3")
+	rows, err := tx.Query(ctx, q.String())
 	if err != nil {
 		return fmt.Errorf("count changes: %w", err)
 	}
-	rows, err := tx.Query(ctx, `SELECT f, count(*) FROM changes, unnest(fields) f WHERE kind = 'changed' GROUP BY f ORDER BY 2 DESC, 1`)
+	byField := make(map[string]int64)
+	var kind string
+	var moved bool
+	var fields []string
+	var n int64
+	_, err = pgx.ForEachRow(rows, []any{&kind, &moved, &fields, &n}, func() error {
+		switch kind {
+		case "added":
+			d.Added += n
+		case "removed":
+			d.Removed += n
+		default:
+			d.Changed += n
+			if moved {
+				d.Moved += n
+			}
+			for _, f := range fields {
+				byField[f] += n
+			}
+		}
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("count changes by field: %w", err)
+		return fmt.Errorf("count changes: %w", err)
 	}
-	d.Fields, err = pgx.CollectRows(rows, pgx.RowToStructByPos[FieldChange])
-	if err != nil {
-		return fmt.Errorf("count changes by field: %w", err)
+	d.Fields = make([]FieldChange, 0, len(byField))
+	for f, n := range byField {
+		d.Fields = append(d.Fields, FieldChange{f, n})
 	}
+	slices.SortFunc(d.Fields, func(a, b FieldChange) int {
+		return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(a.Field, b.Field))
+	})
 	return nil
 }
 
 // list writes the changed features into difference.<table>, each with the shape
 // it will have, or had when it is removed: what is shown as a table and a map.
-func (s *sides) list(ctx context.Context, tx pgx.Tx, table, label string, geometry string, z bool) error {
-	q := new(postgis.SQL).Raw("CREATE TABLE ").Ident("difference", table).Raw(` AS SELECT row_number() OVER (ORDER BY c.a, c.b) AS fid, c.kind, `)
+func (s *sides) list(ctx context.Context, tx pgx.Tx, table string, as listing) error {
+	q := new(postgis.SQL).Raw("CREATE TABLE ").Ident("difference", table).Raw(" AS SELECT row_number() OVER (ORDER BY c.a, c.b) AS fid, ")
+	s.appendListed(q, as, func(q *postgis.SQL, side, name string) { q.Ident(side, name) })
+	q.Raw(" FROM changes c LEFT JOIN ").Add(s.a).Raw(" x ON x.fid = c.a LEFT JOIN ").Add(s.b).Raw(" y ON y.fid = c.b")
+	if _, err := tx.Exec(ctx, q.String(), q.Args()...); err != nil {
+		return fmt.Errorf("list changes: %w", err)
+	}
+	return indexList(ctx, tx, table)
+}
+
+// listing says what a list of changes shows of its rows.
+type listing struct {
+	label    string // column, empty for none
+	geometry string // type of the shapes
+	z        bool
+}
+
+// appendListed appends the columns of a list of changes but fid, of the rows x
+// before and y after, whose columns column appends, and what c tells of them.
+func (s *sides) appendListed(q *postgis.SQL, as listing, column func(q *postgis.SQL, side, name string)) {
 	either := func(name string) {
 		if name == "" {
 			q.Raw("NULL::text")
 			return
 		}
-		q.Raw("coalesce(y.").Ident(name).Raw(", x.").Ident(name).Raw(")::text")
+		q.Raw("CASE WHEN c.kind = 'removed' THEN ")
+		column(q, "x", name)
+		q.Raw(" ELSE coalesce(")
+		column(q, "y", name)
+		q.Raw(", ")
+		column(q, "x", name)
+		q.Raw(") END::text")
 	}
+	last := func(name string) {
+		q.Raw("CASE WHEN c.b IS NULL THEN ")
+		column(q, "x", name)
+		q.Raw(" ELSE ")
+		column(q, "y", name)
+		q.Raw(" END")
+	}
+	q.Raw("c.kind, ")
 	either(s.key)
 	q.Raw(" AS key, ")
-	either(label)
+	either(as.label)
 	q.Raw(` AS label, array_to_string(c.fields, ', ') AS fields, c.kind = 'changed' AND c.moved AS moved, c.a AS before_fid, c.b AS row_number, `)
-	s.appendValues(q, "x")
+	s.appendValues(q, "x", column)
 	q.Raw(" AS before, ")
-	s.appendValues(q, "y")
-	q.Raw(` AS after,
-		CASE WHEN c.b IS NULL THEN x.span ELSE y.span END AS span, (CASE WHEN c.b IS NULL THEN x.geom ELSE y.geom END)::`)
-	geometryType(q, geometry, z, storageSRID)
-	q.Raw(" AS geom FROM changes c LEFT JOIN ").Add(s.a).Raw(" x ON x.fid = c.a LEFT JOIN ").Add(s.b).Raw(" y ON y.fid = c.b")
-	if _, err := tx.Exec(ctx, q.String(), q.Args()...); err != nil {
-		return fmt.Errorf("list changes: %w", err)
-	}
+	s.appendValues(q, "y", column)
+	q.Raw(" AS after, ")
+	last("span")
+	q.Raw(" AS span, (")
+	last("geom")
+	q.Raw(")::")
+	geometryType(q, as.geometry, as.z, storageSRID)
+	q.Raw(" AS geom")
+}
+
+// indexList gives a list of changes what readers and the release need.
+func indexList(ctx context.Context, tx pgx.Tx, table string) error {
 	for _, q := range []*postgis.SQL{
 		new(postgis.SQL).Raw("ALTER TABLE ").Ident("difference", table).Raw(" ADD PRIMARY KEY (fid)"),
 		new(postgis.SQL).Raw("CREATE INDEX ON ").Ident("difference", table).Raw(" USING gist (geom)"),
+		// Of what kind the rows are, a few of them tell.
+		new(postgis.SQL).Raw("SET LOCAL default_statistics_target = 5"),
 		new(postgis.SQL).Raw("ANALYZE ").Ident("difference", table).Raw(" (kind, before_fid, row_number)"),
+		new(postgis.SQL).Raw("SET LOCAL default_statistics_target TO DEFAULT"),
 	} {
 		if _, err := tx.Exec(ctx, q.String()); err != nil {
 			return fmt.Errorf("list changes: %w", err)
@@ -224,9 +296,15 @@ func (s *sides) list(ctx context.Context, tx pgx.Tx, table, label string, geomet
 	return nil
 }
 
-// sum brings the statistics of before up to date with the table changes.
-func (s *sides) sum(ctx context.Context, tx pgx.Tx, before Statistics, classes tally, geometry, class string) (Statistics, error) {
-	out := before
+// sum brings the statistics of before, whose classes are given, up to date with the
+// changes. A row that stays where it is, in its class, counts as before.
+func (s *sides) sum(ctx context.Context, tx pgx.Tx, d *Difference, classes tally, geometry, class string) (Statistics, error) {
+	out := d.Before
+	out.Classes, out.Folded = classes.list()
+	reclassed := slices.ContainsFunc(d.Fields, func(c FieldChange) bool { return c.Field == class })
+	if d.Added+d.Removed+d.Moved == 0 && !reclassed {
+		return out, nil
+	}
 	for _, side := range []struct {
 		from *postgis.SQL
 		on   *postgis.SQL
@@ -242,7 +320,8 @@ func (s *sides) sum(ctx context.Context, tx pgx.Tx, before Statistics, classes t
 			q.Raw("coalesce(t.").Ident(class).Raw("::text, '')")
 		}
 		q.Raw(", count(*), sum(")
-		appendArea(q, dimension(geometry)).Raw(") FROM changes c JOIN ").Add(side.from).Raw(" t ON t.fid = ").Add(side.on).Raw(" GROUP BY 1")
+		appendArea(q, dimension(geometry)).Raw(") FROM ").Add(s.changes).Raw(" c JOIN ").Add(side.from).Raw(" t ON t.fid = ").Add(side.on).
+			Raw(" WHERE c.moved OR ").Literal(class).Raw(" = ANY(c.fields) GROUP BY 1")
 		rows, err := tx.Query(ctx, q.String(), q.Args()...)
 		if err != nil {
 			return out, fmt.Errorf("count classes: %w", err)
@@ -267,8 +346,7 @@ func (s *sides) sum(ctx context.Context, tx pgx.Tx, before Statistics, classes t
 func table(schema, name string) *postgis.SQL { return new(postgis.SQL).Ident(schema, name) }
 
 // compare finds what the staged table changes of the current release. It leaves
-// the temporary table changes, and difference.d<id> when the changes are few
-// enough to be listed.
+// difference.d<id> when the changes are few enough to be listed.
 func (l *loader) compare(ctx context.Context, tx pgx.Tx, b *base, id int64, staged string) (*Difference, error) {
 	p := l.plan
 	s := &sides{a: table("content", b.relation), b: table("content", staged), comparer: p.request.Mode, columns: b.shared(p.columns)}
@@ -299,26 +377,22 @@ func (l *loader) compare(ctx context.Context, tx pgx.Tx, b *base, id int64, stag
 		d.Added, d.Removed = rows, b.rows
 		return d, nil
 	}
-	// The planner must know how many rows were staged, not what is in them.
-	if _, err := tx.Exec(ctx, new(postgis.SQL).Raw("ANALYZE ").Ident("content", staged).Raw(" (fid, hash)").String()); err != nil {
-		return nil, fmt.Errorf("analyse staged rows: %w", err)
+	as := listing{geometry: p.geometry, z: p.z}
+	if !same {
+		as = listing{geometry: "Geometry"}
 	}
-	switch s.comparer {
-	case Changes:
-		err = l.reconcile(ctx, tx, s)
-	case Append:
-		err = l.present(ctx, tx, s)
+	for _, c := range s.columns {
+		if c.Name == p.settings.named["label"] {
+			as.label = c.Name
+		}
+	}
+	list := fmt.Sprintf("d%d", id)
+	if s.comparer == Changes {
+		err = l.reconcile(ctx, tx, s, list, as)
+	} else {
+		err = l.pair(ctx, tx, s)
 	}
 	if err != nil {
-		return nil, err
-	}
-	if err := s.match(ctx, tx); err != nil {
-		return nil, err
-	}
-	if err := s.leaveTwins(ctx, tx); err != nil {
-		return nil, err
-	}
-	if err := s.describe(ctx, tx); err != nil {
 		return nil, err
 	}
 	if err := s.count(ctx, tx, d); err != nil {
@@ -332,18 +406,8 @@ func (l *loader) compare(ctx context.Context, tx pgx.Tx, b *base, id int64, stag
 	if s.comparer != Full && !d.InPlace {
 		return nil, tooManyChanges(touched)
 	}
-	if d.Listed {
-		label := ""
-		for _, c := range s.columns {
-			if c.Name == p.settings.named["label"] {
-				label = c.Name
-			}
-		}
-		geometry, z := p.geometry, p.z
-		if !same {
-			geometry, z = "Geometry", false
-		}
-		if err := s.list(ctx, tx, fmt.Sprintf("d%d", id), label, geometry, z); err != nil {
+	if s.comparer != Changes && d.Listed {
+		if err := s.list(ctx, tx, list, as); err != nil {
 			return nil, err
 		}
 	}
@@ -358,11 +422,35 @@ func (l *loader) compare(ctx context.Context, tx pgx.Tx, b *base, id int64, stag
 				return nil, err
 			}
 		}
-		if d.After, err = s.sum(ctx, tx, d.Before, classes, p.geometry, p.settings.named["class"]); err != nil {
+		if d.After, err = s.sum(ctx, tx, d, classes, p.geometry, p.settings.named["class"]); err != nil {
 			return nil, err
 		}
 	}
-	return d, nil
+	if s.comparer == Changes {
+		err = finishList(ctx, tx, list)
+	}
+	return d, err
+}
+
+// pair finds what a delivery changes by matching all of its rows with the current
+// ones. It leaves the temporary table changes.
+func (l *loader) pair(ctx context.Context, tx pgx.Tx, s *sides) error {
+	// The planner must know how many rows were staged, not what is in them.
+	if _, err := tx.Exec(ctx, new(postgis.SQL).Raw("ANALYZE ").Add(s.b).Raw(" (fid, hash)").String()); err != nil {
+		return fmt.Errorf("analyse staged rows: %w", err)
+	}
+	if s.comparer == Append {
+		if err := l.present(ctx, tx, s); err != nil {
+			return err
+		}
+	}
+	if err := s.match(ctx, tx); err != nil {
+		return err
+	}
+	if err := s.leaveTwins(ctx, tx); err != nil {
+		return err
+	}
+	return s.describe(ctx, tx)
 }
 
 // sanity finds whether the change is beyond the usual (Q20).

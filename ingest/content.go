@@ -226,8 +226,8 @@ func joinBounds(b *catalog.Bounds, o catalog.Bounds) *catalog.Bounds {
 	return &catalog.Bounds{min(b[0], o[0]), min(b[1], o[1]), max(b[2], o[2]), max(b[3], o[3])}
 }
 
-// unique makes the index of the business key, and where values repeat finds every
-// row of them.
+// unique makes the index of the business key, where the table is read by it or a
+// value may repeat, and finds every row of values that do.
 func (l *loader) unique(ctx context.Context, tx pgx.Tx, table string) error {
 	key := l.plan.settings.businessKey
 	if key == "" {
@@ -237,6 +237,9 @@ func (l *loader) unique(ctx context.Context, tx pgx.Tx, table string) error {
 		if err := l.keyless(ctx, tx, table, key); err != nil {
 			return err
 		}
+	}
+	if !l.gauge.mayRepeat {
+		return nil
 	}
 	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
 		s := new(postgis.SQL).Raw("CREATE UNIQUE INDEX ON ").Ident("content", table).Raw(" (").Ident(key).Raw(")")

@@ -13,6 +13,8 @@ import (
 	"sort"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"changde/ingest/archive"
 	"changde/problem"
 	"changde/scratch"
@@ -82,10 +84,11 @@ func openDelivery(ctx context.Context, r Request, config Config) (_ *delivery, e
 	if err != nil {
 		return nil, err
 	}
-	if err := d.digest(ctx, r.Files, files); err != nil {
-		return nil, err
-	}
-	if err := d.look(ctx, files, r); err != nil {
+	// Both read all of the files, and neither waits for the other.
+	group, both := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.digest(both, r.Files, files) })
+	group.Go(func() error { return d.look(ctx, files, r) }) // sources may keep it
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
 	return d, nil

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/twpayne/go-geom"
+	"github.com/zeebo/xxh3"
 
 	"changde/catalog"
 	"changde/ingest/layer"
@@ -24,6 +25,10 @@ type gauge struct {
 	classes map[string]ClassCount
 	// keyless counts rows without a business key.
 	keyless int64
+	// keys are the hashes of the business keys, nil where they are not looked at, and
+	// mayRepeat tells that one may be there twice.
+	keys      map[uint64]struct{}
+	mayRepeat bool
 	// unsure are the fids of rows whose geometry is not surely valid; nil with
 	// manyUnsure when they are too many to be listed.
 	unsure     []int64
@@ -36,6 +41,7 @@ type gauge struct {
 const (
 	maxUnsure  = 100_000
 	maxGrouped = 100_000
+	maxKeys    = 2 * maxListed
 )
 
 // newGauge makes the gauge for rows of a plan.
@@ -52,14 +58,18 @@ func newGauge(p *Plan) *gauge {
 			g.key = n
 		}
 	}
+	if p.request.Mode == Changes && p.standard == nil {
+		g.keys = make(map[uint64]struct{})
+	}
+	g.mayRepeat = g.keys == nil
 	return g
 }
 
 // add measures a row; e is the extent of its geometry.
 func (g *gauge) add(fid int64, values []any, shape geom.T, e [4]float64) {
 	g.rows++
-	if g.key >= 0 && textOfKey(values[g.key]) == "" {
-		g.keyless++
+	if g.key >= 0 {
+		g.addKey(values[g.key])
 	}
 	if shape == nil {
 		return
@@ -77,6 +87,29 @@ func (g *gauge) add(fid int64, values []any, shape geom.T, e [4]float64) {
 		c.Class = textOfKey(values[g.class])
 		g.count(c)
 	}
+}
+
+func (g *gauge) addKey(v any) {
+	key := textOfKey(v)
+	if key == "" {
+		g.keyless++
+	}
+	if v != nil { // keys that are not there do not repeat
+		g.meet(xxh3.HashString(key))
+	}
+}
+
+// meet counts the hash of a key in.
+func (g *gauge) meet(key uint64) {
+	if g.mayRepeat {
+		return
+	}
+	_, known := g.keys[key]
+	if known || len(g.keys) == maxKeys {
+		g.keys, g.mayRepeat = nil, true
+		return
+	}
+	g.keys[key] = struct{}{}
 }
 
 func (g *gauge) count(c ClassCount) {
@@ -107,6 +140,10 @@ func (g *gauge) join(o *gauge) {
 	g.manyClasses = g.manyClasses || o.manyClasses
 	for _, c := range o.classes {
 		g.count(c)
+	}
+	g.mayRepeat = g.mayRepeat || o.mayRepeat
+	for key := range o.keys {
+		g.meet(key)
 	}
 	g.manyUnsure = g.manyUnsure || o.manyUnsure
 	g.doubt(o.unsure...)

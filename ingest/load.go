@@ -259,13 +259,21 @@ func (l *loader) encode(b *batch, encoder *rowEncoder, measured *gauge, ewkb []b
 				continue
 			}
 		}
-		span := float32(max(e[2]-e[0], e[3]-e[1], 0))
-		if c.bytes, c.err = encoder.append(c.bytes, b.base+f.Row, values, ewkb, span, op); c.err != nil {
+		if c.bytes, c.err = encoder.append(c.bytes, b.base+f.Row, values, ewkb, spanOf(e), op); c.err != nil {
 			return c, ewkb
 		}
 		measured.add(b.base+f.Row, values, g, e)
 	}
 	return c, ewkb
+}
+
+// spanOf is the larger side of an extent in degrees, rounded up to five binary
+// digits: neighbours, which are often about equal, then lie together in the index on
+// it, and writing a part of the city again touches a part of the index.
+func spanOf(e [4]float64) float32 {
+	const low = 1<<19 - 1 // the digits of a float32 beyond the five
+	v := math.Float32bits(float32(max(e[2]-e[0], e[3]-e[1], 0)))
+	return math.Float32frombits((v + low) &^ low)
 }
 
 // operations are the ways in which a row of a differential delivery says what it is.
@@ -455,5 +463,7 @@ func (l *loader) tableSQL(table string) string {
 
 func (l *loader) copySQL(table string) string {
 	s := new(postgis.SQL)
-	return s.Raw("COPY ").Ident("content", table).Raw(" FROM STDIN (FORMAT binary)").String()
+	// The table is of this transaction, so its rows need no second writing when they
+	// are first read.
+	return s.Raw("COPY ").Ident("content", table).Raw(" FROM STDIN (FORMAT binary, FREEZE)").String()
 }

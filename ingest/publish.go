@@ -76,6 +76,8 @@ type staged struct {
 	baseRevision *int64
 	baseRelation *string
 	resettled    bool // the dataset's settings were changed since the check
+	// placed tells that the list of changes knows where the current rows lie.
+	placed bool
 }
 
 func readStaged(ctx context.Context, tx pgx.Tx, id int64) (*staged, error) {
@@ -116,74 +118,82 @@ func readStaged(ctx context.Context, tx pgx.Tx, id int64) (*staged, error) {
 	return &v, nil
 }
 
-// publish makes a checked delivery the dataset's next release. Everything a
-// reader may ask changes in this one transaction. Where the current release is no
-// longer the one the delivery was compared with, nothing is published. decision is
-// the one that is carried out so, 0 for none.
+// publish makes a checked delivery the dataset's next release, in a transaction of
+// its own. decision is the one that is carried out so, 0 for none.
 func (i *Ingester) publish(ctx context.Context, conn *pgxpool.Conn, id, decision int64, by Decider) (release int, err error) {
 	err = postgis.Transact(ctx, i.pool, conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning; SET LOCAL jit = off; SET LOCAL random_page_cost = 1.1"); err != nil {
 			return err
 		}
-		v, err := readStaged(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		var revision int64
-		if release, revision, err = next(ctx, tx, v.dataset); err != nil {
-			return err
-		}
-		before, err := current(ctx, tx, v.dataset)
-		if err != nil {
-			return err
-		}
-		if v.outdated(before) || v.resettled && !isZero(v.settings) {
-			return errOutdated
-		}
-		if err := describe(ctx, tx, v.dataset, v.settings); err != nil {
-			return err
-		}
-		if v.difference != nil && v.difference.InPlace {
-			err = v.change(ctx, tx, before, revision)
-		} else {
-			err = v.replace(ctx, tx, revision)
-		}
-		if err != nil {
-			return err
-		}
-		at, err := catalog.Revision{
-			Dataset: v.dataset, Number: revision, Kind: "release", Relation: v.relation, Release: release, Delivery: id,
-			Actor: by.Actor, Organisation: by.Organisation, Document: by.Document, Note: by.Note,
-		}.Record(ctx, tx)
-		if err != nil {
-			return err
-		}
-		var extent []float64
-		if v.extent != nil {
-			extent = v.extent[:]
-		}
-		if _, err := tx.Exec(ctx, `
-			INSERT INTO changde.releases (dataset, release, revision, delivery, relation, geometry_type, columns, rows, extent, sharing, released_at, difference, statistics, document, actor, note)
-			SELECT v.dataset, $2, $3, v.id, 'content.' || $4::text, v.geometry_type, v.columns, $5, $6, d.sharing, $7, v.difference, $8, $9, $10, $11
-			FROM changde.deliveries v JOIN changde.datasets d ON d.id = v.dataset WHERE v.id = $1`,
-			id, release, revision, v.relation, v.rows, extent, at, v.statistics, by.Document, by.Actor, by.Note); err != nil {
-			return fmt.Errorf("record release: %w", err)
-		}
-		if _, err := tx.Exec(ctx, "UPDATE changde.deliveries SET state = 'released', relation = $2, finished_at = now() WHERE id = $1", id, v.relation); err != nil {
-			return fmt.Errorf("record release: %w", err)
-		}
-		if err := point(ctx, tx, v.dataset, release, revision, v); err != nil {
-			return err
-		}
-		if err := remember(ctx, tx, id); err != nil {
-			return err
-		}
-		if err := carried(ctx, tx, decision); err != nil {
-			return err
-		}
-		return i.announce(ctx, tx, v.dataset, release, revision)
+		release, err = i.promote(ctx, tx, id, decision, by, false)
+		return err
 	})
 	return release, err
+}
+
+// promote makes a checked delivery the dataset's next release. Everything a reader
+// may ask changes with the transaction. Where the current release is no longer the
+// one the delivery was compared with, it is errOutdated. placed tells that the
+// transaction made the list of changes, with where the current rows lie.
+func (i *Ingester) promote(ctx context.Context, tx pgx.Tx, id, decision int64, by Decider, placed bool) (release int, err error) {
+	v, err := readStaged(ctx, tx, id)
+	if err != nil {
+		return 0, err
+	}
+	v.placed = placed
+	var revision int64
+	if release, revision, err = next(ctx, tx, v.dataset); err != nil {
+		return 0, err
+	}
+	before, err := current(ctx, tx, v.dataset)
+	if err != nil {
+		return 0, err
+	}
+	if v.outdated(before) || v.resettled && !isZero(v.settings) {
+		return 0, errOutdated
+	}
+	if err := describe(ctx, tx, v.dataset, v.settings); err != nil {
+		return 0, err
+	}
+	if v.difference != nil && v.difference.InPlace {
+		err = v.change(ctx, tx, before, revision)
+	} else {
+		err = v.replace(ctx, tx, revision)
+	}
+	if err != nil {
+		return 0, err
+	}
+	at, err := catalog.Revision{
+		Dataset: v.dataset, Number: revision, Kind: "release", Relation: v.relation, Release: release, Delivery: id,
+		Actor: by.Actor, Organisation: by.Organisation, Document: by.Document, Note: by.Note,
+	}.Record(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	var extent []float64
+	if v.extent != nil {
+		extent = v.extent[:]
+	}
+	if _, err := tx.Exec(ctx, `
+		INSERT INTO changde.releases (dataset, release, revision, delivery, relation, geometry_type, columns, rows, extent, sharing, released_at, difference, statistics, document, actor, note)
+		SELECT v.dataset, $2, $3, v.id, 'content.' || $4::text, v.geometry_type, v.columns, $5, $6, d.sharing, $7, v.difference, $8, $9, $10, $11
+		FROM changde.deliveries v JOIN changde.datasets d ON d.id = v.dataset WHERE v.id = $1`,
+		id, release, revision, v.relation, v.rows, extent, at, v.statistics, by.Document, by.Actor, by.Note); err != nil {
+		return 0, fmt.Errorf("record release: %w", err)
+	}
+	if _, err := tx.Exec(ctx, "UPDATE changde.deliveries SET state = 'released', relation = $2, finished_at = clock_timestamp() WHERE id = $1", id, v.relation); err != nil {
+		return 0, fmt.Errorf("record release: %w", err)
+	}
+	if err := point(ctx, tx, v.dataset, release, revision, v); err != nil {
+		return 0, err
+	}
+	if err := remember(ctx, tx, id); err != nil {
+		return 0, err
+	}
+	if err := carried(ctx, tx, decision); err != nil {
+		return 0, err
+	}
+	return release, i.announce(ctx, tx, v.dataset, release, revision)
 }
 
 // outdated reports whether the dataset's rows were changed since the comparison.
@@ -235,19 +245,39 @@ func (v *staged) change(ctx context.Context, tx pgx.Tx, b *base, revision int64)
 		insert.Raw(", ").Ident(c.Name)
 		values.Raw(", s.").Ident(c.Name)
 	}
+	meets := new(postgis.SQL).Raw("t.fid = d.before_fid")
+	if v.placed {
+		meets.Raw(" AND t.ctid = d.").Ident(listedPlace)
+	}
 	from := new(postgis.SQL).Raw(" FROM ").Add(list).Raw(" d JOIN ").Ident("content", v.relation).Raw(" s ON s.fid = d.row_number WHERE d.kind = ")
-	for _, q := range []*postgis.SQL{
-		new(postgis.SQL).Raw("INSERT INTO ").Add(history).Raw(" SELECT t.*, ").Int(revision).Raw(" FROM ").Add(current).Raw(" t JOIN ").Add(list).
-			Raw(" d ON t.fid = d.before_fid ORDER BY t.fid"),
-		new(postgis.SQL).Raw("INSERT INTO ").Add(changes).Raw(" SELECT ").Int(revision).Raw(", before_fid FROM ").Add(list).
-			Raw(" WHERE before_fid IS NOT NULL ORDER BY before_fid"),
-		new(postgis.SQL).Raw("DELETE FROM ").Add(current).Raw(" t USING ").Add(list).Raw(" d WHERE d.kind = 'removed' AND t.fid = d.before_fid"),
-		update.Add(from).Raw("'changed' AND t.fid = d.before_fid"),
-		insert.Raw(") SELECT ").Int(last).Raw(" + row_number() OVER (ORDER BY d.row_number), s.geom, s.span, s.hash, ").Int(revision).Add(values).Add(from).
-			Raw("'added' ORDER BY 1 RETURNING fid) INSERT INTO ").Add(changes).Raw(" SELECT ").Int(revision).Raw(", fid FROM came"),
+	d := v.difference
+	for _, step := range []struct {
+		rows  int64
+		write *postgis.SQL
+	}{
+		{d.Changed + d.Removed, new(postgis.SQL).Raw("INSERT INTO ").Add(history).Raw(" SELECT t.*, ").Int(revision).Raw(" FROM ").Add(current).Raw(" t JOIN ").Add(list).
+			Raw(" d ON ").Add(meets).Raw(" ORDER BY t.fid")},
+		{d.Changed + d.Removed, new(postgis.SQL).Raw("INSERT INTO ").Add(changes).Raw(" SELECT ").Int(revision).Raw(", before_fid FROM ").Add(list).
+			Raw(" WHERE before_fid IS NOT NULL ORDER BY before_fid")},
+		{d.Removed, new(postgis.SQL).Raw("DELETE FROM ").Add(current).Raw(" t USING ").Add(list).Raw(" d WHERE d.kind = 'removed' AND ").Add(meets)},
+		{d.Changed, update.Add(from).Raw("'changed' AND ").Add(meets)},
+		{d.Added, insert.Raw(") SELECT ").Int(last).Raw(" + row_number() OVER (ORDER BY d.row_number), s.geom, s.span, s.hash, ").Int(revision).Add(values).Add(from).
+			Raw("'added' ORDER BY 1 RETURNING fid) INSERT INTO ").Add(changes).Raw(" SELECT ").Int(revision).Raw(", fid FROM came")},
 	} {
-		if _, err := tx.Exec(ctx, q.String()); err != nil {
+		if step.rows == 0 {
+			continue
+		}
+		tag, err := tx.Exec(ctx, step.write.String())
+		if err != nil {
 			return fmt.Errorf("write changed rows: %w", err)
+		}
+		if tag.RowsAffected() != step.rows {
+			return fmt.Errorf("write changed rows of delivery %d: %d were written, %d are listed", v.id, tag.RowsAffected(), step.rows)
+		}
+	}
+	if v.placed {
+		if err := forgetPlaces(ctx, tx, v.id); err != nil {
+			return err
 		}
 	}
 	var statistics Statistics
@@ -266,26 +296,28 @@ func (v *staged) change(ctx context.Context, tx pgx.Tx, b *base, revision int64)
 	return nil
 }
 
-// stretch finds the extent after a change. Only where a row that went had
-// touched the extent before is the whole table measured.
+// stretch finds the extent after a change. Only where a row that went from its place
+// had touched the extent before is the whole table measured.
 func (v *staged) stretch(ctx context.Context, tx pgx.Tx, b *base, list, history *postgis.SQL, revision int64) error {
 	var box [4]*float64
-	q := new(postgis.SQL).Raw("SELECT min(ST_XMin(geom)), min(ST_YMin(geom)), max(ST_XMax(geom)), max(ST_YMax(geom)) FROM ").Add(list).Raw(" WHERE kind <> 'removed'")
-	if err := tx.QueryRow(ctx, q.String()).Scan(&box[0], &box[1], &box[2], &box[3]); err != nil {
+	var left bool
+	q := new(postgis.SQL).Raw("SELECT min(ST_XMin(geom)), min(ST_YMin(geom)), max(ST_XMax(geom)), max(ST_YMax(geom)), coalesce(bool_or(kind = 'removed' OR moved), false) FROM (SELECT kind, moved, CASE WHEN kind <> 'removed' THEN geom END AS geom FROM ").
+		Add(list).Raw(" WHERE kind <> 'changed' OR moved) d")
+	if err := tx.QueryRow(ctx, q.String()).Scan(&box[0], &box[1], &box[2], &box[3], &left); err != nil {
 		return fmt.Errorf("measure changed rows: %w", err)
 	}
 	v.extent = b.extent
 	if box[0] != nil {
 		v.extent = joinBounds(b.extent, catalog.Bounds{*box[0], *box[1], *box[2], *box[3]})
 	}
-	if b.extent == nil {
+	if b.extent == nil || !left {
 		return nil
 	}
 	e := b.extent
 	var touched bool
 	q = new(postgis.SQL).Raw("SELECT EXISTS (SELECT FROM ").Add(history).Raw(" WHERE until = ").Int(revision).
 		Raw(" AND (ST_XMin(geom) <= ").Arg(e[0]).Raw("::float8 OR ST_YMin(geom) <= ").Arg(e[1]).Raw("::float8 OR ST_XMax(geom) >= ").Arg(e[2]).
-		Raw("::float8 OR ST_YMax(geom) >= ").Arg(e[3]).Raw("::float8))")
+		Raw("::float8 OR ST_YMax(geom) >= ").Arg(e[3]).Raw("::float8) AND fid IN (SELECT before_fid FROM ").Add(list).Raw(" WHERE kind = 'removed' OR moved))")
 	if err := tx.QueryRow(ctx, q.String(), q.Args()...).Scan(&touched); err != nil || !touched {
 		return err
 	}
@@ -321,7 +353,7 @@ func point(ctx context.Context, tx pgx.Tx, dataset string, release int, revision
 	if err := revokeEdits(ctx, tx, dataset, v.relation); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `UPDATE changde.datasets SET release = $2, revision = $3, relation = 'content.' || $4::text, rows = $5, extent = $6, updated_at = now() WHERE id = $1`,
+	if _, err := tx.Exec(ctx, `UPDATE changde.datasets SET release = $2, revision = $3, relation = 'content.' || $4::text, rows = $5, extent = $6, updated_at = clock_timestamp() WHERE id = $1`,
 		dataset, release, revision, v.relation, v.rows, extent); err != nil {
 		return fmt.Errorf("point dataset %s at release %d: %w", dataset, release, err)
 	}

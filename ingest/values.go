@@ -13,29 +13,27 @@ const (
 	maxShownText   = 200
 )
 
-// appendValues appends the changed fields of one side as a JSON object, each value as
-// text; NULL where nothing but the geometry changed, or the feature came or went.
-func (s *sides) appendValues(q *postgis.SQL, side string) {
-	names, values := new(postgis.SQL), new(postgis.SQL)
-	for i, c := range s.columns {
-		if i > 0 {
-			names.Raw(", ")
-			values.Raw(", ")
-		}
-		names.Literal(c.Name)
-		if c.Type == layer.Timestamp {
-			// As the features are written, whatever the session's zone.
-			values.Raw("to_json(").Ident(side, c.Name).Raw(" AT TIME ZONE 'UTC')#>>'{}' || 'Z'")
-			continue
-		}
-		values.Ident(side, c.Name).Raw("::text")
-	}
+// appendValues appends the changed fields c.fields of one side as a JSON object, each
+// value as its text, cut where it is long; NULL for rows that did not change so. A
+// value is written only where its field changed.
+func (s *sides) appendValues(q *postgis.SQL, side string, column func(q *postgis.SQL, side, name string)) {
 	fields := new(postgis.SQL).Raw("c.fields[1:").Int(maxShownFields).Raw("]")
 	q.Raw("CASE WHEN c.kind = 'changed' AND c.fields <> '{}' THEN jsonb_object(").Add(fields).
-		Raw(", ARRAY(SELECT CASE WHEN length(v) > ").Int(maxShownText).Raw(" THEN left(v, ").Int(maxShownText - 1).Raw(") || '…' ELSE v END FROM (SELECT w.v[array_position(ARRAY[").
-		Add(names).Raw("]::text[], f)] AS v FROM (SELECT ARRAY[").Add(values).
-		// Without the barriers the array would be made for each of its elements.
-		Raw("]::text[] AS v OFFSET 0) w, unnest(").Add(fields).Raw(") f OFFSET 0) u)) END")
+		Raw(", ARRAY(SELECT CASE WHEN length(v) > ").Int(maxShownText).Raw(" THEN left(v, ").Int(maxShownText - 1).Raw(") || '…' ELSE v END FROM (SELECT CASE f")
+	for _, c := range s.columns {
+		q.Raw(" WHEN ").Literal(c.Name).Raw(" THEN ")
+		if c.Type == layer.Timestamp {
+			// As the features are written, whatever the session's zone.
+			q.Raw("to_json(")
+			column(q, side, c.Name)
+			q.Raw(" AT TIME ZONE 'UTC')#>>'{}' || 'Z'")
+			continue
+		}
+		column(q, side, c.Name)
+		q.Raw("::text")
+	}
+	// Without the barriers a value would be written as often as it is looked at.
+	q.Raw(" END AS v FROM (SELECT unnest(").Add(fields).Raw(") AS f OFFSET 0) n OFFSET 0) u)) END")
 }
 
 // DifferenceColumns are the attributes of a listed difference; values tells whether
