@@ -265,11 +265,14 @@ func (f *figure) coarse(distance float64) figure {
 	out := figure{bound: f.bound}
 	for _, p := range f.parts {
 		path := f.at[p.from:p.to]
-		from := len(out.at)
+		from, tail := len(out.at), len(path)-1
+		for tail > 0 && path[tail] == path[len(path)-1] {
+			tail--
+		}
 		for i, q := range path {
-			if i > 1 && i < len(path)-2 {
-				before := out.at[len(out.at)-1]
-				if math.Abs(q[0]-before[0]) < distance && math.Abs(q[1]-before[1]) < distance {
+			if kept := len(out.at) - from; kept > 0 {
+				last := out.at[len(out.at)-1]
+				if q == last || kept > 1 && i < tail && math.Abs(q[0]-last[0]) < distance && math.Abs(q[1]-last[1]) < distance {
 					continue
 				}
 			}

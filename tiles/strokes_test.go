@@ -14,6 +14,7 @@ import (
 	"github.com/paulmach/orb"
 
 	"changde/catalog"
+	"changde/postgis"
 	"changde/postgis/postgistest"
 )
 
@@ -306,5 +307,84 @@ func TestLinesThatMoveApart(t *testing.T) {
 	}
 	if before.Generalized <= got.Generalized {
 		t.Errorf("%d lines are joined, %d were: the test says little", got.Generalized, before.Generalized)
+	}
+}
+
+// Beyond the bound on what is held, lines lose positions that do not show, but
+// neither their ends nor where they go from there.
+func TestCoarseLines(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(5, 5))
+	for range 200 {
+		var path []orb.Point
+		p := orb.Point{0.5, 0.5}
+		for range 2 + r.IntN(60) {
+			if r.IntN(5) > 0 {
+				p = orb.Point{p[0] + 0.001*r.Float64(), p[1] + 0.001*r.NormFloat64()}
+			}
+			path = append(path, p)
+		}
+		before := row{}
+		before.figure.take(part{kind: lines}, path)
+		after := before
+		after.figure = before.figure.coarse(0.004)
+		for _, last := range []bool{false, true} {
+			want, ok := before.heading(0, last)
+			if got, still := after.heading(0, last); got != want || ok != still || before.end(0, last) != after.end(0, last) {
+				t.Fatalf("%v becomes %v", path, after.figure.at)
+			}
+		}
+		k := 0
+		for _, q := range path {
+			if k+1 < len(after.figure.at) && q == after.figure.at[k+1] {
+				k++
+			}
+			if l := after.figure.at[k]; math.Abs(q[0]-l[0]) >= 0.004 || math.Abs(q[1]-l[1]) >= 0.004 {
+				t.Fatalf("%v is not near what is kept of %v: %v", q, path, after.figure.at)
+			}
+		}
+	}
+}
+
+// The tiles above the blocks show the same lines when more are handed up than are
+// held as they are.
+func TestLinesBeyondTheBound(t *testing.T) {
+	t.Parallel()
+	pool := postgistest.New(t)
+	d := networked(t, pool, network(8, 20))
+	run(t, pool, new(postgis.SQL).Raw("UPDATE content.net SET geom = ST_Segmentize(geom, 0.00001)"))
+	cut := func(held int) (*shelf, int) {
+		s := &shelf{tiles: make(map[Address]*Tile)}
+		c, err := newCut(pool, d, d.Current, matrixSet(""), 9, Config{}, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.plan.least, c.plan.last, c.held = 9, 9, held
+		if _, err := c.all(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return s, c.held - held
+	}
+	whole, all := cut(0)
+	coarse, few := cut(maxHeld + 1)
+	if few > all/2 {
+		t.Errorf("%d positions are held, %d otherwise: the test says little", few, all)
+	}
+	for a, want := range whole.tiles {
+		got := coarse.tiles[a]
+		if got == nil || got.Features != want.Features || got.Generalized != want.Generalized || got.Omitted != want.Omitted {
+			t.Fatalf("%s differs", a)
+		}
+		length := func(tile *Tile) (l float64) {
+			for _, f := range decoded(t, tile)[0].Features {
+				for _, line := range multi(f.Geometry) {
+					l += lengthInside(line)
+				}
+			}
+			return l
+		}
+		if l, m := length(got), length(want); math.Abs(l-m) > 0.01*m {
+			t.Errorf("%s: the lines are %.0f long, want %.0f", a, l, m)
+		}
 	}
 }
