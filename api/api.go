@@ -86,6 +86,7 @@ type Server struct {
 	comparisons *semaphore.Weighted
 	// downloads is room for archives that are being sent.
 	downloads *semaphore.Weighted
+	kept      kept
 	define    func() (definition, error)
 }
 

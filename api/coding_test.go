@@ -44,8 +44,13 @@ func unpacked(t testing.TB, a answer) []byte {
 func TestTileCodings(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for _, target := range []string{"/collections/counties/tiles/" + address, "/tiles/" + address + "?collections=counties,wells"} {
-		plain := w.get(t, water, target)
+	for _, of := range []struct{ caller, target string }{
+		{water, "/tiles/" + address + "?collections=counties,wells"},
+		{anonymous, "/collections/counties/tiles/" + address}, // whose answers are kept
+		{water, "/collections/counties/tiles/" + address},
+	} {
+		target := of.target
+		plain := w.get(t, of.caller, target)
 		tags := map[string]string{"": plain.header.Get("ETag")}
 		for _, c := range []struct{ header, want string }{
 			{"gzip, deflate, br, zstd", "gzip"},       // Chrome, Edge, Firefox by TLS
@@ -75,7 +80,7 @@ func TestTileCodings(t *testing.T) {
 			{"gzip;q=x, zstd;q=2, identity;q=NaN, ;q=1", ""}, // nothing of it counts
 			{strings.Repeat("br,", 5000) + "zstd", "zstd"},
 		} {
-			a := w.get(t, water, target, header{"Accept-Encoding": c.header})
+			a := w.get(t, of.caller, target, header{"Accept-Encoding": c.header})
 			if a.status != http.StatusOK || a.header.Get("Content-Encoding") != c.want {
 				t.Errorf("%.60q: status %d, coding %q, want %q", c.header, a.status, a.header.Get("Content-Encoding"), c.want)
 				continue
@@ -98,7 +103,7 @@ func TestTileCodings(t *testing.T) {
 				if with == "" {
 					accept = "identity"
 				}
-				a := w.get(t, water, target, header{"Accept-Encoding": accept, "If-None-Match": tag})
+				a := w.get(t, of.caller, target, header{"Accept-Encoding": accept, "If-None-Match": tag})
 				if want := map[bool]int{true: http.StatusNotModified, false: http.StatusOK}[coding == with]; a.status != want || a.header.Get("ETag") != other {
 					t.Errorf("%q with the tag of %q: status %d, tag %s", with, coding, a.status, a.header.Get("ETag"))
 				}
@@ -111,7 +116,7 @@ func TestTileCodings(t *testing.T) {
 			t.Errorf("the tags are %v", tags)
 		}
 		for _, refused := range []string{"*;q=0", "identity;q=0", "br, identity;q=0", "gzip;q=0, zstd;q=0, identity;q=0"} {
-			a := w.get(t, water, target, header{"Accept-Encoding": refused})
+			a := w.get(t, of.caller, target, header{"Accept-Encoding": refused})
 			if a.status != http.StatusNotAcceptable || problemOf(t, a) != "coding-not-acceptable" || a.header.Get("ETag") != "" {
 				t.Errorf("%q: status %d: %s", refused, a.status, a.body)
 			}

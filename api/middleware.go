@@ -22,19 +22,28 @@ var (
 	varies  = []string{"Authorization, X-API-Key"}
 )
 
+const requestIDHeader = "X-Request-Id"
+
+func newRequestID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	var text [2 * len(b)]byte
+	hex.Encode(text[:], b[:])
+	return string(text[:])
+}
+
 // open gives each request an id that the answer, the problem and the log share, and a
 // time limit, bounds the body, and sets the headers every answer has. Ids from outside
 // are not taken over: they would let a caller write into the log.
 func (s *Server) open(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var b [8]byte
-		_, _ = rand.Read(b[:]) // never fails
-		var text [2 * len(b)]byte
-		hex.Encode(text[:], b[:])
-		c := &opened{Context: r.Context(), id: string(text[:])}
+		if s.answerKept(w, r) {
+			return
+		}
+		c := &opened{Context: r.Context(), id: newRequestID()}
 		defer c.close()
 		h := w.Header()
-		h["X-Request-Id"] = []string{c.id}
+		h[requestIDHeader] = []string{c.id}
 		h["X-Content-Type-Options"] = nosniff
 		h["Vary"] = varies
 		bounded := !streams(r) // those are long by nature, with bounds of their own

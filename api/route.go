@@ -68,8 +68,11 @@ func (route route) formats() []string {
 type request struct {
 	*http.Request
 	principal access.Principal
-	view      catalog.View
+	snapshot  *catalog.Snapshot
+	view      catalog.View // of the snapshot
 	query     url.Values
+	// settled tells that the request, the caller and the snapshot decide the answer.
+	settled bool
 }
 
 // param returns a path parameter, decoded.
@@ -182,7 +185,8 @@ func (s *Server) admit(hr *http.Request, known map[string]bool) (*request, error
 			return nil, err
 		}
 	}
-	r.view = s.Catalog.Snapshot().For(&r.principal)
+	r.snapshot = s.Catalog.Snapshot()
+	r.view = r.snapshot.For(&r.principal)
 	return r, nil
 }
 

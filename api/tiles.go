@@ -51,6 +51,7 @@ func (s *Server) tile(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	stamp(w, d, rel)
+	r.settled = !r.query.Has("as-of")
 	named := r.query.Get("rev") == strconv.FormatInt(d.Revision, 10)
 	return s.sendTile(w, r, t, named, d)
 }
@@ -80,6 +81,7 @@ func (s *Server) tilesOfSeveral(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	w.Header().Set(releaseHeader, strings.Join(releases, ", "))
+	r.settled = true
 	// Without their names the same revisions may be of other collections tomorrow.
 	named := r.query.Has("collections") && r.query.Get("rev") == revisions(datasets)
 	return s.sendTile(w, r, t, named, datasets...)
@@ -167,5 +169,11 @@ func (s *Server) sendTile(w http.ResponseWriter, r *request, t *tiles.Tile, name
 	if coding != tiles.Identity {
 		h["Content-Encoding"] = codings[coding]
 	}
-	return send(w, r, mediaMVT, etag, cache, http.StatusOK, body)
+	if err := send(w, r, mediaMVT, etag, cache, http.StatusOK, body); err != nil {
+		return err
+	}
+	if len(h["Content-Length"]) > 0 { // not 304
+		s.keep(w, r, coding, body)
+	}
+	return nil
 }
