@@ -34,7 +34,7 @@ var levels = [][]string{
 // a format may speak the vocabulary of ingest/layer as well.
 var (
 	leafParents = []string{"ingest/"}
-	leafAlone   = []string{"problem", "s3", "scratch", "features/cql2", "tiles/pmtiles", "tiles/mbtiles"}
+	leafAlone   = []string{"problem", "s3", "scratch", "features/cql2", "tiles/pmtiles", "tiles/mbtiles", "tiles/shelf"}
 	notFormats  = []string{"ingest/layer", "ingest/crs", "ingest/charset", "ingest/archive", "ingest/depot", "ingest/dropbox", "ingest/finding"}
 	// inIngest are the sub-folders of a leaf parent that are no leaves: they know
 	// the database, or the other packages of their folder.
@@ -44,6 +44,7 @@ var (
 	mayImport = map[string][]string{
 		"ingest/depot":   {"s3"},
 		"ingest/dropbox": {"s3"},
+		"tiles/shelf":    {"s3", "scratch"},
 		"ingest/profile": {"ingest/finding", "ingest/layer", "schemas/profiles"},
 		"ingest/report":  {"ingest/finding", "ingest/layer", "ingest/geojson", "ingest/geopackage"},
 	}
@@ -171,6 +172,8 @@ func TestDirectionRules(t *testing.T) {
 		{"features", "features/cql2", true},
 		{"tiles", "features/cql2", true},
 		{"features/cql2", "catalog", false},
+		{"tiles/shelf", "s3", true},
+		{"tiles/shelf", "ingest/depot", false},
 		{"ingest/depot", "s3", true},
 		{"ingest/shapefile", "s3", false},
 		{"s3", "problem", true},
