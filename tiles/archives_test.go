@@ -27,6 +27,16 @@ func openArchives(t testing.TB, pool *pgxpool.Pool) *Archives {
 	return s
 }
 
+// fileOf is a file of archives in a folder.
+func fileOf(t testing.TB, s *Archives, name string) string {
+	t.Helper()
+	dir, _, err := s.shelf.Scratch()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, name)
+}
+
 // later is the dataset at another revision.
 func later(d *catalog.Dataset, revision int64) *catalog.Dataset {
 	next, r := *d, *d.Current
@@ -142,7 +152,6 @@ func TestArchivesAreFresh(t *testing.T) {
 	if err := archives.Build(t.Context(), d, d.Current, d.Revision); err != nil {
 		t.Fatal(err)
 	}
-	archives.contents = make(map[string]*shelved)
 	for a := range cutAll(t, pool, d, Config{}).tiles {
 		if _, ok, err := archives.Tile(t.Context(), d, d.Current, a); err != nil || !ok {
 			t.Fatalf("%s is not in the archive of now: %v", a, err)
@@ -194,7 +203,7 @@ func TestArchivesNotServed(t *testing.T) {
 	if served(&other) {
 		t.Error("an archive of another class is served")
 	}
-	path := archives.path(archiveName{content: "cadastre"}, archiveSuffix)
+	path := fileOf(t, archives, "cadastre@0.pmtiles")
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +213,7 @@ func TestArchivesNotServed(t *testing.T) {
 	if err := os.WriteFile(path, bytes.Repeat([]byte("PMTiles"), 100), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	archives.contents = make(map[string]*shelved)
+	archives.looks.lapse()
 	if served(d) {
 		t.Error("a broken archive is served")
 	}

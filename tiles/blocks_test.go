@@ -114,7 +114,7 @@ func TestBlocksAreBounded(t *testing.T) {
 	t.Parallel()
 	pool := postgistest.New(t)
 	d := cadastre(t, pool, 20)
-	cut, err := newCut(pool, d, d.Current, matrixSet(""), ArchiveZoom, Config{}, &shelf{tiles: make(map[Address]*Tile)})
+	cut, err := newCut(pool, d, d.Current, matrixSet(""), ArchiveZoom, Config{}, &heap{tiles: make(map[Address]*Tile)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -145,7 +144,7 @@ func (a *areas) side() int {
 // sameCover compares the cover that a patched tile shows with that of a new cut.
 func sameCover(t *testing.T, s *Archives, d *catalog.Dataset, a Address, want *areas) {
 	t.Helper()
-	from := s.contents["cadastre"].archives[0]
+	from := s.contents["cadastre"].archives()[0]
 	_, changes, _, err := from.touched.hit(t.Context(), s.pool, d.Current, a)
 	if err != nil {
 		t.Fatal(err)
@@ -168,9 +167,9 @@ func sameCover(t *testing.T, s *Archives, d *catalog.Dataset, a Address, want *a
 }
 
 // cutKept cuts all tiles, and gives those covers that are kept.
-func cutKept(t *testing.T, pool *pgxpool.Pool, d *catalog.Dataset, c Config) (*shelf, map[Address]*areas) {
+func cutKept(t *testing.T, pool *pgxpool.Pool, d *catalog.Dataset, c Config) (*heap, map[Address]*areas) {
 	t.Helper()
-	s, covers := &shelf{tiles: make(map[Address]*Tile)}, make(map[Address]*areas)
+	s, covers := &heap{tiles: make(map[Address]*Tile)}, make(map[Address]*areas)
 	cut, err := newCut(pool, d, d.Current, matrixSet(""), ArchiveZoom, c, s)
 	if err != nil {
 		t.Fatal(err)
@@ -319,24 +318,24 @@ func TestCoversGoWithTheirTiles(t *testing.T) {
 	}
 	there := func(want ...string) {
 		t.Helper()
-		if diff := cmp.Diff(want, listing(t, archives.dir)); diff != "" {
+		if diff := cmp.Diff(want, listing(t, fileOf(t, archives, ""))); diff != "" {
 			t.Error(diff)
 		}
 	}
-	if err := archives.prune(archiveName{content: "cadastre", revision: 2}); err != nil {
+	if err := archives.prune(t.Context(), archiveName{content: "cadastre", revision: 2}); err != nil {
 		t.Fatal(err)
 	}
 	there("cadastre@0.covers", "cadastre@0.pmtiles", "cadastre@2.covers", "cadastre@2.pmtiles")
 	for _, name := range []string{"cadastre@3.covers.X.tmp", "cadastre@3.pmtiles.X.tmp"} {
-		path := filepath.Join(archives.dir, name)
+		path := fileOf(t, archives, name)
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chtimes(path, time.Time{}, time.Now().Add(-2*abandoned)); err != nil {
+		if err := os.Chtimes(path, time.Time{}, time.Now().Add(-2*time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Remove(archives.path(archiveName{content: "cadastre", revision: 2}, archiveSuffix)); err != nil {
+	if err := os.Remove(fileOf(t, archives, "cadastre@2.pmtiles")); err != nil {
 		t.Fatal(err)
 	}
 	// No release names the content.

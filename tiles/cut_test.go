@@ -35,14 +35,14 @@ func cadastre(t testing.TB, pool *pgxpool.Pool, side int64) *catalog.Dataset {
 	return d
 }
 
-// shelf keeps the tiles of a Cut.
-type shelf struct {
+// heap keeps the tiles of a Cut.
+type heap struct {
 	mu    sync.Mutex
 	tiles map[Address]*Tile
 }
 
 // Add implements Sink.
-func (s *shelf) Add(a Address, t *Tile) error {
+func (s *heap) Add(a Address, t *Tile) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.tiles[a] != nil {
@@ -52,9 +52,9 @@ func (s *shelf) Add(a Address, t *Tile) error {
 	return nil
 }
 
-func cutAll(t testing.TB, pool *pgxpool.Pool, d *catalog.Dataset, c Config) *shelf {
+func cutAll(t testing.TB, pool *pgxpool.Pool, d *catalog.Dataset, c Config) *heap {
 	t.Helper()
-	s := &shelf{tiles: make(map[Address]*Tile)}
+	s := &heap{tiles: make(map[Address]*Tile)}
 	n, err := Cut(t.Context(), pool, d, d.Current, ArchiveZoom, c, s)
 	if err != nil || int(n) != len(s.tiles) {
 		t.Fatalf("%d tiles, says %d: %v", len(s.tiles), n, err)

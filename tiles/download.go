@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"time"
 
@@ -48,7 +47,7 @@ func (s *Source) Download(ctx context.Context, d *catalog.Dataset, r *catalog.Re
 			return nil, err
 		}
 		if same {
-			return c.download()
+			return c.download(), nil
 		}
 	}
 	return nil, problem.New(problem.NotFound, "archive-behind", d.ID,
@@ -56,14 +55,10 @@ func (s *Source) Download(ctx context.Context, d *catalog.Dataset, r *catalog.Re
 		"no archive shows the dataset exactly as it is: after changes the workers cut it anew in the background; try again later, and until then ask for the tiles one by one, which are always up to date")
 }
 
-func (c *archive) download() (*Download, error) {
-	info, err := c.file.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("look at the archive %s: %w", c.name, err)
-	}
+func (c *archive) download() *Download {
 	// A file of this name is never written to, but it may be made anew.
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", c.name, info.Size(), info.ModTime().UnixNano()))
+	sum := sha256.Sum256([]byte(c.name + " " + c.file.ID()))
 	return &Download{
-		SectionReader: io.NewSectionReader(c.file, 0, info.Size()), ETag: `"` + hex.EncodeToString(sum[:16]) + `"`, Modified: info.ModTime(),
-	}, nil
+		SectionReader: io.NewSectionReader(c.file, 0, c.file.Size()), ETag: `"` + hex.EncodeToString(sum[:16]) + `"`, Modified: c.file.Modified(),
+	}
 }

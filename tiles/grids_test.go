@@ -42,7 +42,7 @@ func TestArchivesOfDegrees(t *testing.T) {
 	if err := archives.Build(t.Context(), d, d.Current, 0); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"cadastre@0+CGCS2000Quad.covers", "cadastre@0+CGCS2000Quad.pmtiles", "cadastre@0.covers", "cadastre@0.pmtiles"}, listing(t, archives.dir)); diff != "" {
+	if diff := cmp.Diff([]string{"cadastre@0+CGCS2000Quad.covers", "cadastre@0+CGCS2000Quad.pmtiles", "cadastre@0.covers", "cadastre@0.pmtiles"}, listing(t, fileOf(t, archives, ""))); diff != "" {
 		t.Fatal(diff)
 	}
 	plain := NewSource(pool, Config{})
@@ -84,10 +84,10 @@ func TestArchivesOfDegrees(t *testing.T) {
 	}
 	// A grid that is not asked for any more is not kept.
 	d.Grids = nil
-	if err := archives.drop(d); err != nil {
+	if err := archives.drop(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"cadastre@0.covers", "cadastre@0.pmtiles"}, listing(t, archives.dir)); diff != "" {
+	if diff := cmp.Diff([]string{"cadastre@0.covers", "cadastre@0.pmtiles"}, listing(t, fileOf(t, archives, ""))); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -138,9 +138,7 @@ func TestArchivesWithoutDatabase(t *testing.T) {
 	d = later(d, 2)
 	archives.prepare(t.Context(), catalog.NewSnapshot([]*catalog.Dataset{d}))
 	own.Close()
-	for _, c := range archives.contents { // the folder is looked at again
-		c.looked = c.looked.Add(-lookAgain)
-	}
+	archives.looks.lapse() // the folder is looked at again
 	source := NewSource(own, Config{Archives: archives})
 	e := d.Current.Extent
 	for z := DetailZoom; z <= overZoom; z++ {

@@ -60,7 +60,7 @@ func (s *Archives) patch(d *catalog.Dataset, r *catalog.Release, from *archive, 
 	if a.zoom() < DetailZoom && p.dim == 2 {
 		var err error
 		if p.cover, p.base, err = s.cover(from, a, &p.classes); err != nil {
-			s.log.Error("cover of a tile not readable; the tile is made of its rows", "file", from.name, "tile", a.String(), "err", err)
+			s.fault(err, "cover of a tile not readable; the tile is made of its rows", "file", from.name, "tile", a.String())
 			return nil, false
 		}
 	}

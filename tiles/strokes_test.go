@@ -19,9 +19,9 @@ import (
 )
 
 // cutFrom cuts all tiles with blocks of a zoom, as if there were many rows.
-func cutFrom(t testing.TB, pool *pgxpool.Pool, d *catalog.Dataset, c Config, base int) *shelf {
+func cutFrom(t testing.TB, pool *pgxpool.Pool, d *catalog.Dataset, c Config, base int) *heap {
 	t.Helper()
-	s := &shelf{tiles: make(map[Address]*Tile)}
+	s := &heap{tiles: make(map[Address]*Tile)}
 	cut, err := newCut(pool, d, d.Current, matrixSet(""), ArchiveZoom, c, s)
 	if err != nil {
 		t.Fatal(err)
@@ -35,9 +35,9 @@ func cutFrom(t testing.TB, pool *pgxpool.Pool, d *catalog.Dataset, c Config, bas
 
 // cutDivided cuts all tiles with blocks of about some rows, and tells how many there
 // are of each zoom.
-func cutDivided(t testing.TB, pool *pgxpool.Pool, d *catalog.Dataset, rows int) (*shelf, map[int]int) {
+func cutDivided(t testing.TB, pool *pgxpool.Pool, d *catalog.Dataset, rows int) (*heap, map[int]int) {
 	t.Helper()
-	s := &shelf{tiles: make(map[Address]*Tile)}
+	s := &heap{tiles: make(map[Address]*Tile)}
 	cut, err := newCut(pool, d, d.Current, matrixSet(""), ArchiveZoom, Config{BlockRows: rows}, s)
 	if err != nil {
 		t.Fatal(err)
@@ -353,8 +353,8 @@ func TestLinesBeyondTheBound(t *testing.T) {
 	pool := postgistest.New(t)
 	d := networked(t, pool, network(8, 20))
 	run(t, pool, new(postgis.SQL).Raw("UPDATE content.net SET geom = ST_Segmentize(geom, 0.00001)"))
-	cut := func(held int) (*shelf, int) {
-		s := &shelf{tiles: make(map[Address]*Tile)}
+	cut := func(held int) (*heap, int) {
+		s := &heap{tiles: make(map[Address]*Tile)}
 		c, err := newCut(pool, d, d.Current, matrixSet(""), 9, Config{}, s)
 		if err != nil {
 			t.Fatal(err)

@@ -3,9 +3,8 @@ package tiles
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -87,12 +86,12 @@ func (s *Archives) bring(ctx context.Context, d *catalog.Dataset) (took time.Dur
 		if mine, err := s.alone(ctx, n.content, func() error { return s.build(ctx, d, d.Current, n) }); !mine || err != nil {
 			return 0, err
 		}
-		if err := s.prune(n); err != nil {
+		if err := s.prune(ctx, n); err != nil {
 			return 0, err
 		}
 		took = time.Since(start)
 	}
-	return took, s.drop(d)
+	return took, s.drop(ctx, d)
 }
 
 // alone calls fn unless another process is cutting the content.
@@ -121,6 +120,9 @@ func (s *Archives) behind(ctx context.Context, d *catalog.Dataset, grid string) 
 	if err != nil {
 		return false, err
 	}
+	if err := s.content(r.Relation[1]).unreached(); err != nil {
+		return false, err
+	}
 	want := stateOf(d, r, archiveName{grid: grid})
 	for _, a := range archives {
 		if a.base == r.Revision && a.state.serves(want) {
@@ -141,24 +143,20 @@ func (s *Archives) behind(ctx context.Context, d *catalog.Dataset, grid string) 
 
 // prune removes the archives of a content and grid between the first, which older
 // releases are read from, and one.
-func (s *Archives) prune(n archiveName) error {
-	return s.removeIf(n.content, func(o archiveName) bool { return o.grid == n.grid && o.revision != 0 && o.revision < n.revision })
+func (s *Archives) prune(ctx context.Context, n archiveName) error {
+	return s.removeIf(ctx, n.content, func(o archiveName) bool { return o.grid == n.grid && o.revision != 0 && o.revision < n.revision })
 }
 
 // drop removes the archives of grids that a dataset does not ask for any more.
-func (s *Archives) drop(d *catalog.Dataset) error {
+func (s *Archives) drop(ctx context.Context, d *catalog.Dataset) error {
 	grids := gridsOf(d)
-	return s.removeIf(d.Current.Relation[1], func(o archiveName) bool { return !slices.Contains(grids, o.grid) })
+	return s.removeIf(ctx, d.Current.Relation[1], func(o archiveName) bool { return !slices.Contains(grids, o.grid) })
 }
 
-func (s *Archives) removeIf(content string, gone func(archiveName) bool) error {
-	files, err := s.files()
-	if err != nil {
-		return err
-	}
-	for _, n := range files[content] {
-		if gone(n) {
-			if err := s.remove(n); err != nil {
+func (s *Archives) removeIf(ctx context.Context, content string, gone func(archiveName) bool) error {
+	for _, f := range s.listed(ctx).files[content] {
+		if gone(f.archiveName) {
+			if err := s.remove(ctx, f.archiveName); err != nil {
 				return err
 			}
 		}
@@ -166,40 +164,30 @@ func (s *Archives) removeIf(content string, gone func(archiveName) bool) error {
 	return nil
 }
 
-// abandoned is how long nothing has been written to a file that no process is at.
-const abandoned = time.Hour
+// sweepEvery is how often what processes that died had begun is looked for.
+const sweepEvery = 10 * time.Minute
 
-// sweep removes what processes that died had begun.
-func (s *Archives) sweep() error {
-	var begun []string
-	for _, suffix := range []string{archiveSuffix, coversSuffix} {
-		found, err := filepath.Glob(filepath.Join(s.dir, "*"+suffix+".*.tmp"))
-		if err != nil {
-			return fmt.Errorf("look for begun archives: %w", err)
-		}
-		begun = append(begun, found...)
+func (s *Archives) sweep(ctx context.Context) error {
+	if time.Since(s.swept) < sweepEvery {
+		return nil
 	}
-	for _, path := range begun {
-		info, err := os.Stat(path)
-		if err != nil || time.Since(info.ModTime()) < abandoned {
-			continue
-		}
-		if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
-			return fmt.Errorf("remove a begun archive: %w", err)
-		}
+	s.swept = time.Now()
+	if err := s.shelf.Sweep(ctx, archiveSuffix, coversSuffix); err != nil {
+		return fmt.Errorf("remove begun archives: %w", err)
 	}
 	return nil
 }
 
 // clear removes the archives of contents that are no release's and no open
-// delivery's.
+// delivery's, and what was begun.
 func (s *Archives) clear(ctx context.Context) error {
-	if err := s.sweep(); err != nil {
-		return err
-	}
-	files, err := s.files()
-	if err != nil || len(files) == 0 {
-		return err
+	return errors.Join(s.sweep(ctx), s.clearContents(ctx))
+}
+
+func (s *Archives) clearContents(ctx context.Context) error {
+	files := s.listed(ctx).files
+	if len(files) == 0 {
+		return nil
 	}
 	names := make([]string, 0, len(files))
 	for name := range files {
@@ -222,7 +210,7 @@ func (s *Archives) clear(ctx context.Context) error {
 			return err
 		}
 		for _, n := range files[name] {
-			if err := s.remove(n); err != nil {
+			if err := s.remove(ctx, n.archiveName); err != nil {
 				return err
 			}
 		}

@@ -27,7 +27,7 @@ type settings struct {
 	Data     string `name:"data" env:"CHANGDE_DATA" placeholder:"DIR" help:"数据目录，默认 ./.changde；root 且该处 PostgreSQL 用户进不去时为 /var/lib/changde / data folder, ./.changde by default, /var/lib/changde for root where PostgreSQL's user cannot enter."`
 	City     string `name:"city" env:"CHANGDE_CITY" placeholder:"FILE" help:"城市配置 JSON，默认常德 / the city's configuration, Changde by default."`
 	Depot    string `name:"depot" env:"CHANGDE_DEPOT" placeholder:"DIR|s3://…" help:"交付文件存放处，服务与工作进程共用 / store of delivered files, shared by server and workers."`
-	Tiles    string `name:"tiles" env:"CHANGDE_TILES" placeholder:"DIR" help:"瓦片档案文件夹，服务与工作进程共用；不给则瓦片随请求生成 / folder of cut tiles, shared by server and workers; without it tiles are made when asked for."`
+	Tiles    string `name:"tiles" env:"CHANGDE_TILES" placeholder:"DIR|s3://…" help:"瓦片档案存放处，服务与工作进程共用；不给则瓦片随请求生成 / place of cut tiles, shared by server and workers; without it tiles are made when asked for."`
 	Profiles string `name:"profiles" env:"CHANGDE_PROFILES" placeholder:"DIR" help:"本市的图层标准文件夹，覆盖内置标准 / folder of the city's own layer standards."`
 	Keep     int    `name:"keep" env:"CHANGDE_KEEP" default:"0" help:"每个数据集保留的内容份数，0 为全部 / contents kept of each dataset, 0 for all."`
 	Log      string `name:"log" env:"CHANGDE_LOG" default:"info" enum:"debug,info,warn,error" help:"日志级别 / log level: ${enum}."`

@@ -21,6 +21,7 @@ import (
 	"changde/s3"
 	"changde/schemas"
 	"changde/tiles"
+	"changde/tiles/shelf"
 )
 
 type workerCommand struct {
@@ -96,12 +97,16 @@ func (s *settings) ingestConfig(pool *pgxpool.Pool, store string, log *slog.Logg
 	return config, nil
 }
 
-// archives are the cut tiles; nil where no folder is named.
+// archives are the cut tiles; nil where no place for them is named.
 func (s *settings) archives(pool *pgxpool.Pool, log *slog.Logger) (*tiles.Archives, error) {
 	if s.Tiles == "" {
 		return nil, nil
 	}
-	return tiles.OpenArchives(pool, s.Tiles, log)
+	on, err := shelf.Open(s.Tiles, shelf.Config{Credentials: credentials()})
+	if err != nil {
+		return nil, err
+	}
+	return tiles.NewArchives(pool, on, log), nil
 }
 
 // findGDAL looks for GDAL once, when the first format asks for it.

@@ -30,15 +30,19 @@ type blockKey struct {
 
 // s3File is an object as it was when it was opened.
 type s3File struct {
-	s      *S3
-	key    string
-	etag   string
-	object string
-	size   int64
+	s        *S3
+	key      string
+	etag     string
+	object   string
+	size     int64
+	modified time.Time
 }
 
 // Size implements File.
 func (f *s3File) Size() int64 { return f.size }
+
+// Modified implements File.
+func (f *s3File) Modified() time.Time { return f.modified }
 
 // ID implements File.
 func (f *s3File) ID() string { return f.etag }

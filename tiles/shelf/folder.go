@@ -70,7 +70,7 @@ func (f *Folder) List(ctx context.Context) ([]Entry, error) {
 // can have its place on the disk.
 func idOf(info fs.FileInfo) string {
 	at := info.Sys().(*syscall.Stat_t)
-	return fmt.Sprintf("%d-%d-%d-%d", at.Dev, at.Ino, info.Size(), info.ModTime().UnixNano())
+	return fmt.Sprintf("%d-%d-%d", at.Ino, info.Size(), info.ModTime().UnixNano())
 }
 
 // Open implements Shelf.
@@ -89,17 +89,21 @@ func (f *Folder) Open(_ context.Context, name string) (File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("shelf: open: %w", errors.Join(err, file.Close()))
 	}
-	return &folderFile{file, info.Size(), idOf(info)}, nil
+	return &folderFile{file, info.Size(), info.ModTime(), idOf(info)}, nil
 }
 
 type folderFile struct {
 	*os.File
-	size int64
-	id   string
+	size     int64
+	modified time.Time
+	id       string
 }
 
 // Size implements File.
 func (f *folderFile) Size() int64 { return f.size }
+
+// Modified implements File.
+func (f *folderFile) Modified() time.Time { return f.modified }
 
 // ID implements File.
 func (f *folderFile) ID() string { return f.id }

@@ -98,6 +98,7 @@ type requests struct {
 	mu     sync.Mutex
 	ranges []string
 	all    int
+	blind  int // ranges that were asked for without an ETag
 	spoil  func(w http.ResponseWriter, r *http.Request) bool
 }
 
@@ -106,6 +107,9 @@ func (q *requests) hook(w http.ResponseWriter, r *http.Request) bool {
 	q.all++
 	if spec := r.Header.Get("Range"); spec != "" {
 		q.ranges = append(q.ranges, spec)
+		if !strings.HasPrefix(r.Header.Get("If-Match"), `"`) {
+			q.blind++
+		}
 	}
 	spoil := q.spoil
 	q.mu.Unlock()

@@ -32,8 +32,8 @@ type S3 struct {
 	rest   rest
 }
 
-// listing bounds the time of a list.
-const listing = 10 * time.Second
+// listing is how many times longer than a read a list may take.
+const listing = 5
 
 func openS3(address string, config Config) (*S3, error) {
 	b, err := s3.Connect(address, s3.Config{Credentials: config.Credentials, Transport: config.Transport})
@@ -70,13 +70,16 @@ func (s *S3) ask(ctx context.Context, longest time.Duration, request func(contex
 		return err // the reader went away, which says nothing
 	}
 	s.rest.leave(trial, answered)
+	if !answered {
+		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
 	return err
 }
 
 // List implements Shelf.
 func (s *S3) List(ctx context.Context) ([]Entry, error) {
 	var out []Entry
-	err := s.ask(ctx, listing, func(ctx context.Context) error {
+	err := s.ask(ctx, listing*s.config.Patience, func(ctx context.Context) error {
 		for info, err := range s.bucket.List(ctx, s.bucket.Prefix, false) {
 			if err != nil {
 				return err
@@ -109,7 +112,7 @@ func (s *S3) Open(ctx context.Context, name string) (File, error) {
 		if s3.IsMissing(err) {
 			return errors.Join(fs.ErrNotExist, err)
 		}
-		f.size, f.etag = info.Size, info.ETag
+		f.size, f.etag, f.modified = info.Size, info.ETag, info.LastModified
 		return err
 	})
 	if err != nil {

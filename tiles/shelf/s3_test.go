@@ -71,6 +71,9 @@ func TestBlocksAreReadOnce(t *testing.T) {
 	if ranges, _ := q.taken(); len(ranges) > 0 {
 		t.Errorf("asked again for %v", ranges)
 	}
+	if q.blind > 0 {
+		t.Errorf("%d ranges were asked for of any object of that name", q.blind)
+	}
 }
 
 func TestMemoryIsBounded(t *testing.T) {
@@ -214,7 +217,7 @@ func TestServiceDoesNotAnswer(t *testing.T) {
 	q.taken()
 	q.spoilWith(func(_ http.ResponseWriter, r *http.Request) bool { <-r.Context().Done(); return true })
 	start := time.Now()
-	if _, err := f.ReadAt(b, 600_000); err == nil || errors.Is(err, ErrResting) {
+	if _, err := f.ReadAt(b, 600_000); !errors.Is(err, ErrUnreachable) || errors.Is(err, ErrResting) {
 		t.Errorf("no answer: %v", err)
 	}
 	if took := time.Since(start); took > 5*time.Second {

@@ -58,8 +58,10 @@ type File interface {
 	io.ReaderAt
 	io.Closer
 	Size() int64
-	// ID tells files of one name apart: as long as it is that of the Entry of that
-	// name, the file there is the one that is open.
+	// Modified is when the file was put or made, by the clock of the shelf.
+	Modified() time.Time
+	// ID tells files of one name apart, on all machines alike: as long as it is that of
+	// the Entry of that name, the file there is the one that is open.
 	ID() string
 }
 
@@ -67,9 +69,12 @@ var (
 	// ErrChanged is the error of a file that was replaced or removed since it was
 	// opened.
 	ErrChanged = errors.New("the file was replaced or removed since it was opened")
-	// ErrResting is the error of a request that was not made, because one shortly
-	// before had no answer. It is made again after a while.
-	ErrResting = errors.New("the shelf did not answer a moment ago, and is not asked again yet")
+	// ErrUnreachable is the error of a read or list that had no answer, which says
+	// nothing of the files.
+	ErrUnreachable = errors.New("the shelf does not answer")
+	// ErrResting is the ErrUnreachable of a request that was not made, because one
+	// shortly before had no answer. It is made again after a while.
+	ErrResting = fmt.Errorf("%w: it did not a moment ago, and is not asked again yet", ErrUnreachable)
 )
 
 // Config tunes a shelf in S3. The zero value of each field means its default.
@@ -78,7 +83,7 @@ type Config struct {
 	Transport   http.RoundTripper // nil for the client's own
 	CacheBytes  int64             // of blocks kept in memory; 256 MiB
 	// Patience is how long a reader waits for an answer, repeated attempts included,
-	// and a second more for each MiB. Default 2 s.
+	// and a second more for each MiB; a list may take five times as long. Default 2 s.
 	Patience time.Duration
 	TempDir  string // of the folders of Scratch; os.TempDir()
 }

@@ -41,7 +41,7 @@ func TestShelf(t *testing.T) {
 			t.Errorf("modified at %s", m)
 		}
 		f := opened(t, other, "地类@0.pmtiles")
-		if f.Size() != int64(len(content)) || f.ID() != entries[1].ID || f.ID() == entries[0].ID {
+		if f.Size() != int64(len(content)) || f.ID() != entries[1].ID || !f.Modified().Truncate(time.Second).Equal(entries[1].Modified.Truncate(time.Second)) || f.ID() == entries[0].ID {
 			t.Errorf("%d bytes, id %q of %+v", f.Size(), f.ID(), entries)
 		}
 		for _, r := range [][2]int{{0, 10}, {0, len(content)}, {262_140, 8}, {262_144, 262_144}, {999_999, 4}, {5, 0}} {
