@@ -115,7 +115,7 @@ func New(config Config, services Services) http.Handler {
 	r.Use(s.open, s.observe, s.guard, middleware.GetHead, cors.Handler(cors.Options{
 		AllowedOrigins: []string{"*"},
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
-		AllowedHeaders: []string{"Authorization", "X-API-Key", "Content-Type", "If-None-Match", "If-Match", "If-Range", "Range", uploadOffset},
+		AllowedHeaders: []string{"Authorization", "X-API-Key", "Content-Type", "If-None-Match", "If-Match", "If-Range", "Range", uploadOffset, revisionHeader},
 		ExposedHeaders: []string{"ETag", "Link", uploadOffset, releaseHeader, revisionHeader, omittedHeader, generalizedHeader, "X-Request-Id", "Retry-After", "Location", "Accept-Ranges", "Content-Length", "Content-Range"},
 		MaxAge:         600,
 	}))

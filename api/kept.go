@@ -69,12 +69,13 @@ func (k *kept) add(snapshot *catalog.Snapshot, key keptKey, a *keptAnswer) {
 // public reports whether nothing in the header of a request makes its answer another
 // than that to anybody.
 func public(r *http.Request) bool {
-	return r.Method == http.MethodGet && len(r.Header["Authorization"]) == 0 && len(r.Header["X-Api-Key"]) == 0 && len(r.Header["Origin"]) == 0
+	return r.Method == http.MethodGet && len(r.Header["Authorization"]) == 0 && len(r.Header["X-Api-Key"]) == 0 && len(r.Header["Origin"]) == 0 &&
+		len(r.Header[revisionHeader]) == 0
 }
 
 // keep keeps the answer that was just given to the public, whole.
 func (s *Server) keep(w http.ResponseWriter, r *request, coding tiles.Coding, body []byte) {
-	if !r.settled || !r.principal.Anonymous() || !public(r.Request) {
+	if !r.settled || !r.principal.Anonymous() || !public(r.Request) || r.ahead() {
 		return
 	}
 	header := make(http.Header, len(w.Header()))

@@ -202,6 +202,12 @@ func operation(r route) map[string]any {
 			"description": "这些字节在文件中的起点 / where in the file these bytes begin", "schema": map[string]any{"type": "integer", "minimum": 0},
 		})
 	}
+	if r.method == http.MethodGet && strings.HasPrefix(r.pattern, "/collections/{collection}") {
+		parameters = append(parameters, map[string]any{
+			"name": revisionHeader, "in": "header", "required": false,
+			"description": "已见过的修订号；响应不会比它更旧 / a revision that was seen; the answer is not older", "schema": map[string]any{"type": "integer", "minimum": 0},
+		})
+	}
 	op := map[string]any{
 		"operationId": r.id,
 		"tags":        []string{r.tag},

@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
@@ -12,6 +14,7 @@ import (
 	"changde/access"
 	"changde/catalog"
 	"changde/ingest"
+	"changde/postgis"
 	"changde/problem"
 )
 
@@ -185,9 +188,43 @@ func (s *Server) admit(hr *http.Request, known map[string]bool) (*request, error
 			return nil, err
 		}
 	}
+	s.look(r)
+	if r.ahead() {
+		// Another server has shown the caller what this one has not heard of yet.
+		if err := s.Catalog.ReloadSince(hr.Context(), time.Now()); err != nil {
+			return nil, postgis.Fault(hr.Context(), err, "read the catalog")
+		}
+		s.look(r)
+	}
+	return r, nil
+}
+
+// look takes the request's view of the catalog as it is.
+func (s *Server) look(r *request) {
 	r.snapshot = s.Catalog.Snapshot()
 	r.view = r.snapshot.For(&r.principal)
-	return r, nil
+}
+
+// ahead reports whether the caller has been shown a later revision of what it asks for
+// than the view has: the header Changde-Revision and the parameter rev tell.
+func (r *request) ahead() bool {
+	names := []string{r.param("collection")}
+	if names[0] == "" {
+		names = strings.Split(r.query.Get("collections"), ",")
+	}
+	for _, seen := range []string{r.Header.Get(revisionHeader), r.query.Get("rev")} {
+		revisions := strings.Split(seen, "-")
+		if seen == "" || len(revisions) != len(names) || len(names) > maxCollections {
+			continue
+		}
+		for i, text := range revisions {
+			n, err := strconv.ParseInt(text, 10, 64)
+			if d, ok := r.view.Dataset(names[i]); err == nil && ok && n > d.Revision {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // origin is what absolute links begin with.

@@ -71,6 +71,10 @@ func (c *Catalog) Stale() bool {
 func (c *Catalog) Reload(ctx context.Context) error {
 	c.reading.Lock()
 	defer c.reading.Unlock()
+	return c.reload(ctx)
+}
+
+func (c *Catalog) reload(ctx context.Context) error {
 	began := time.Now()
 	s, err := read(ctx, c.pool)
 	if err != nil {
@@ -79,6 +83,17 @@ func (c *Catalog) Reload(ctx context.Context) error {
 	c.current.Store(s)
 	c.readAt.Store(began.UnixNano())
 	return nil
+}
+
+// ReloadSince reads the catalog unless that was begun at a time or later. Callers who
+// ask at once share a read.
+func (c *Catalog) ReloadSince(ctx context.Context, t time.Time) error {
+	c.reading.Lock()
+	defer c.reading.Unlock()
+	if c.readAt.Load() >= t.UnixNano() {
+		return nil
+	}
+	return c.reload(ctx)
 }
 
 // Watch follows the catalog's changes until ctx ends.

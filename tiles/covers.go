@@ -225,10 +225,10 @@ func (w *cutWorker) part(c *cover, a Address, base int, rows []*row) *cover {
 // gathered makes the cover of a tile of the rows that are too small to be drawn
 // there; ok is false where they are many.
 func (w *cutWorker) gathered(ctx context.Context, a Address) (c *cover, ok bool, err error) {
-	// On the map a degree of latitude is never narrower than one of longitude: no row
-	// is smaller there than it is by this.
+	// On the map a degree of latitude is never narrower than one of longitude, and a
+	// span may be rounded up by a sixteenth: no row is smaller there than it is by this.
 	zoom := a.zoom()
-	span := drawnPixels * math.Ldexp(360, -zoom) / pixelsOfTile * (1 + 1e-6)
+	span := drawnPixels * math.Ldexp(360, -zoom) / pixelsOfTile * (1 + 1.0/16 + 1e-6)
 	sel := &selection{release: w.release, columns: w.columns, box: a.Degrees(Buffer)}
 	const most = 4 * keptFrom
 	rows, whole, err := w.load(ctx, sel, sel.allSQL(0).Raw(" AND least(span, ").Arg(float64(thinness)).Raw("::float8 * ST_Area(geom) / nullif(span, 0)) <= ").Arg(span).Raw("::float8 LIMIT ").Arg(int64(most)+1), nil, most)
