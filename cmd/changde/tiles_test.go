@@ -13,7 +13,9 @@ import (
 	"changde/catalog"
 	"changde/postgis"
 	"changde/postgis/postgistest"
+	"changde/s3/s3test"
 	"changde/tiles"
+	"changde/tiles/shelf"
 )
 
 // squares writes named squares side by side, as GeoJSON; op is the change flag.
@@ -129,5 +131,30 @@ func TestTilesAreCut(t *testing.T) {
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
+	}
+}
+
+// The tiles of a release stand in a bucket where --tiles names one, and what is wrong in
+// the address is said before anything is loaded.
+func TestTilesInABucket(t *testing.T) {
+	p := program{t, postgistest.URL(t)}
+	file, address := squares(t, t.TempDir(), 0, 100, "first", ""), s3test.Address(t, nil)
+	ingest := func(address string) []string {
+		return []string{"--tiles", address, "ingest", file, "--dataset", "p", "--yes", "--business-key", "k"}
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	p.expect(2, []string{"缺少 S3 密钥", "AWS_ACCESS_KEY_ID"}, ingest(address)...)
+	keys := s3test.Keys()
+	t.Setenv("AWS_ACCESS_KEY_ID", keys.AccessKey)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", keys.SecretKey)
+	p.expect(2, []string{"lookup", "endpoint"}, ingest(address+"&bucket=b")...)
+	p.expect(0, []string{"第 1 版"}, ingest(address)...)
+	on, err := shelf.Open(address, shelf.Config{Credentials: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := on.List(t.Context())
+	if err != nil || len(entries) != 2 || entries[0].Name != "p_d1@0.covers" || entries[1].Name != "p_d1@0.pmtiles" {
+		t.Errorf("in the bucket are %+v, %v", entries, err)
 	}
 }
