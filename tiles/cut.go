@@ -238,6 +238,39 @@ func scatter(rows []*row, a Address, below map[[2]int][]*row) {
 	}
 }
 
+// gatherAbove adds those of a block's own rows to the covers of the tiles above the
+// base zoom that are first too small there.
+func (w *cutWorker) gatherAbove(rows []*row) {
+	z := w.base - 1
+	covers := make(map[[2]int]*cover)
+	for _, r := range rows {
+		if r.pixels(w.base) < drawnPixels {
+			continue
+		}
+		low, high := reach(r.figure.bound, z, 0)
+		for row := low[1]; row <= high[1]; row++ {
+			for col := low[0]; col <= high[0]; col++ {
+				k := [2]int{col, row}
+				if covers[k] == nil {
+					covers[k] = newCover(z, coverSide)
+				}
+				covers[k].add(&r.figure, math.Ldexp(Extent, z), orb.Point{float64(col) * Extent, float64(row) * Extent}, r.class)
+			}
+		}
+	}
+	for _, c := range covers {
+		c.settle()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for k, c := range covers {
+		if w.covers[k] == nil {
+			w.covers[k] = newCover(z, coverSide)
+		}
+		w.covers[k].merge(c, 0, 0, 0)
+	}
+}
+
 // raise adds the cover of a block to that of the tile above.
 func (w *cutWorker) raise(c *cover, a Address) {
 	c.settle()
@@ -284,8 +317,11 @@ func (w *cutWorker) read(ctx context.Context, block Address) error {
 			lost = append(lost, r)
 		}
 	}
-	if w.dim == 0 {
+	switch w.dim {
+	case 0:
 		large = w.handUp(large)
+	case 2:
+		w.gatherAbove(lost)
 	}
 	for n, r := range large {
 		large[n] = r.clone()
@@ -305,7 +341,7 @@ func (w *cutWorker) read(ctx context.Context, block Address) error {
 func (t *cutter) outlives(r *row) bool {
 	switch t.dim {
 	case 2:
-		return r.pixels(t.base) >= drawnPixels
+		return r.pixels(t.base-1) >= drawnPixels
 	case 1:
 		return !r.leaves(t.base - 1)
 	case 0:

@@ -34,7 +34,7 @@ type Config struct {
 	// until it is kept. One row always fits. Default 500 kB.
 	MaxBytes int
 	// BlockRows is about how many rows a Cut takes into memory at once, for each
-	// processor. Default 100,000.
+	// processor. Default 200,000.
 	BlockRows int
 	// Timeout bounds the making of a tile, waiting for its turn included. Default 5 s.
 	Timeout time.Duration
@@ -108,7 +108,7 @@ func NewSource(pool *pgxpool.Pool, c Config) *Source {
 		c.MaxBytes = 500_000
 	}
 	if c.BlockRows <= 0 {
-		c.BlockRows = 100_000
+		c.BlockRows = 200_000
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = 5 * time.Second
