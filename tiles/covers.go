@@ -20,7 +20,7 @@ import (
 
 // keptFrom is how many gathered polygons a tile has whose cover is kept. A cover
 // that is not the finest is always kept.
-const keptFrom = 2000
+const keptFrom = 3000
 
 func (c *cover) kept() bool {
 	if c == nil || len(c.shares) == 0 {
@@ -230,7 +230,7 @@ func (w *cutWorker) gathered(ctx context.Context, a Address) (c *cover, ok bool,
 	zoom := a.zoom()
 	span := drawnPixels * math.Ldexp(360, -zoom) / pixelsOfTile * (1 + 1.0/16 + 1e-6)
 	sel := &selection{release: w.release, columns: w.columns, box: a.Degrees(Buffer)}
-	const most = 4 * keptFrom
+	const most = 2 * keptFrom
 	rows, whole, err := w.load(ctx, sel, sel.allSQL(0).Raw(" AND least(span, ").Arg(float64(thinness)).Raw("::float8 * ST_Area(geom) / nullif(span, 0)) <= ").Arg(span).Raw("::float8 LIMIT ").Arg(int64(most)+1), nil, most)
 	if !whole || err != nil {
 		return nil, false, err

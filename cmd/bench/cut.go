@@ -38,10 +38,7 @@ func (b *bench) cut(ctx context.Context) error {
 	var t *tally
 	for range b.runs {
 		t = new(tally)
-		d, err := timed(func() error {
-			_, err := tiles.Cut(ctx, b.pool, b.dataset, b.dataset.Current, tiles.ArchiveZoom, tiles.Config{}, t)
-			return err
-		})
+		d, err := timed(func() error { return b.cutInto(ctx, t) })
 		if err != nil {
 			return err
 		}

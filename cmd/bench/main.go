@@ -32,7 +32,7 @@ import (
 func main() {
 	scale := flag.Float64("scale", 0.01, "scale of the sample city")
 	runs := flag.Int("runs", 5, "runs of each load; the median counts")
-	only := flag.String("only", "", "ingest, changes (of ingest, without the peers), cut, archive, tiles or items")
+	only := flag.String("only", "", "ingest, changes (of ingest, without the peers), cut, growth (of cut), archive, tiles or items")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -93,6 +93,14 @@ func run(ctx context.Context, scale float64, runs int, only string) error {
 	fmt.Printf("规模 scale %g：%d 图斑 parcels，%d 核 cores\n", scale, b.parcels.Features, runtime.GOMAXPROCS(0))
 	if only == "changes" {
 		err := b.onlyChanges(ctx)
+		b.print()
+		return err
+	}
+	if only == "growth" {
+		if err := b.load(ctx); err != nil {
+			return err
+		}
+		err := b.growth(ctx)
 		b.print()
 		return err
 	}
