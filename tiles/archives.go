@@ -160,7 +160,8 @@ func (s *Archives) cover(a *archive, at Address, known *classes) (c *cover, base
 // Build cuts the tiles of a release into archives, one for each grid of the dataset.
 // revision is the one that they show, 0 for a content that is not released yet. Each
 // archive is there whole, or not at all. A process cuts one content at a time, for
-// which it takes all its processors, and memory as Config.BlockRows says.
+// which it takes all its processors, and memory for some blocks of Config.BlockRows and
+// for what is large above them.
 func (s *Archives) Build(ctx context.Context, d *catalog.Dataset, r *catalog.Release, revision int64) error {
 	for _, grid := range gridsOf(d) {
 		if err := s.build(ctx, d, r, archiveName{content: r.Relation[1], grid: grid, revision: revision}); err != nil {
