@@ -208,20 +208,27 @@ func (s *Server) look(r *request) {
 // ahead reports whether the caller has been shown a later revision of what it asks for
 // than the view has: the header Changde-Revision and the parameter rev tell.
 func (r *request) ahead() bool {
+	return r.shown(r.Header.Get(revisionHeader)) || r.shown(r.query.Get("rev"))
+}
+
+// shown reports whether revisions, of one dataset or of several joined by hyphens, are
+// later than those of the view.
+func (r *request) shown(seen string) bool {
+	if seen == "" {
+		return false
+	}
 	names := []string{r.param("collection")}
 	if names[0] == "" {
 		names = strings.Split(r.query.Get("collections"), ",")
 	}
-	for _, seen := range []string{r.Header.Get(revisionHeader), r.query.Get("rev")} {
-		revisions := strings.Split(seen, "-")
-		if seen == "" || len(revisions) != len(names) || len(names) > maxCollections {
-			continue
-		}
-		for i, text := range revisions {
-			n, err := strconv.ParseInt(text, 10, 64)
-			if d, ok := r.view.Dataset(names[i]); err == nil && ok && n > d.Revision {
-				return true
-			}
+	revisions := strings.Split(seen, "-")
+	if len(revisions) != len(names) || len(names) > maxCollections {
+		return false
+	}
+	for i, text := range revisions {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if d, ok := r.view.Dataset(names[i]); err == nil && ok && n > d.Revision {
+			return true
 		}
 	}
 	return false
