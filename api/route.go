@@ -217,21 +217,25 @@ func (r *request) shown(seen string) bool {
 	if seen == "" {
 		return false
 	}
-	names := []string{r.param("collection")}
-	if names[0] == "" {
-		names = strings.Split(r.query.Get("collections"), ",")
+	if id := r.param("collection"); id != "" {
+		return r.later(id, seen)
 	}
-	revisions := strings.Split(seen, "-")
-	if len(revisions) != len(names) || len(names) > maxCollections {
+	ids, revisions := strings.Split(r.query.Get("collections"), ","), strings.Split(seen, "-")
+	if len(ids) != len(revisions) || len(ids) > maxCollections {
 		return false
 	}
-	for i, text := range revisions {
-		n, err := strconv.ParseInt(text, 10, 64)
-		if d, ok := r.view.Dataset(names[i]); err == nil && ok && n > d.Revision {
+	for i, id := range ids {
+		if r.later(id, revisions[i]) {
 			return true
 		}
 	}
 	return false
+}
+
+// later reports whether a revision is later than that of a dataset in the view.
+func (r *request) later(id, revision string) bool {
+	n, err := strconv.ParseInt(revision, 10, 64)
+	return err == nil && r.view.Behind(id, n)
 }
 
 // origin is what absolute links begin with.

@@ -49,6 +49,16 @@ func (v View) Dataset(id string) (*Dataset, bool) {
 	return v.narrow(v.snapshot.datasets[id])
 }
 
+// Behind reports whether the view is of before a revision of a dataset, which the
+// caller may not know; of one that is not there it is not.
+func (v View) Behind(id string, revision int64) bool {
+	if v.snapshot == nil {
+		return false
+	}
+	d := v.snapshot.datasets[id]
+	return d != nil && d.Revision < revision
+}
+
 // Datasets returns what the caller may read, ordered by ID.
 func (v View) Datasets() []*Dataset {
 	if v.snapshot == nil {
