@@ -14,7 +14,7 @@ import (
 
 // tries bounds how often a folder is made anew that a sweep took for one of
 // the dead before it was locked.
-const tries = 5
+const tries = 100
 
 // New makes a folder in dir, with a name that begins with prefix, for the length of a
 // piece of work. It is locked while it is used: in a container the number of a process
