@@ -98,29 +98,35 @@ func (s *Archives) Tile(ctx context.Context, d *catalog.Dataset, r *catalog.Rele
 	if err != nil {
 		return nil, false, err
 	}
-	want := stateOf(d, r, archiveName{grid: gridOf(a.Set)})
-	for _, c := range archives {
-		if c.base > r.Revision || of.zoom() > c.maxZoom || !c.state.serves(want) {
-			continue
-		}
-		hit, changes, all, err := c.touched.hit(ctx, s.pool, r, of)
-		if err != nil {
-			return nil, false, err
-		}
-		if hit && (!all || of != a) {
-			// An older archive has been touched by as much.
-			return nil, false, nil
-		}
-		t, ok, err := s.read(c, of)
-		if ok && err == nil && of != a {
-			return s.source.enlarged(t, of, a)
-		}
-		if !hit || !ok || err != nil {
-			return t, ok, err
-		}
-		return s.patched(ctx, d, r, c, a, t, changes)
+	c := serving(archives, d, r, gridOf(a.Set), of.zoom())
+	if c == nil {
+		return nil, false, nil
 	}
-	return nil, false, nil
+	hit, changes, all, err := c.touched.hit(ctx, s.pool, r, of)
+	if err != nil || hit && (!all || of != a) {
+		return nil, false, err
+	}
+	t, ok, err = s.read(c, of)
+	if ok && err == nil && of != a {
+		return s.source.enlarged(t, of, a)
+	}
+	if !hit || !ok || err != nil {
+		return t, ok, err
+	}
+	return s.patched(ctx, d, r, c, a, t, changes)
+}
+
+// serving is the archive of a grid that shows the latest state of a release, of those
+// that reach a zoom; nil where there is none. Older ones, which stand after it, have
+// been touched by as much and more since.
+func serving(archives []*archive, d *catalog.Dataset, r *catalog.Release, grid string, zoom int) *archive {
+	want := stateOf(d, r, archiveName{grid: grid})
+	for _, c := range archives {
+		if c.base <= r.Revision && c.maxZoom >= zoom && c.state.serves(want) {
+			return c
+		}
+	}
+	return nil
 }
 
 func (s *Archives) read(c *archive, a Address) (*Tile, bool, error) {

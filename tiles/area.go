@@ -79,13 +79,9 @@ func (a *area) trim(f *figure) bool {
 
 // take adds a part of the kind of p with the positions.
 func (f *figure) take(p part, path []orb.Point) {
-	p.from, p.bound = len(f.at), emptyBound()
+	p.from = len(f.at)
 	f.at = append(f.at, path...)
-	for _, q := range path {
-		p.bound.Min = orb.Point{min(p.bound.Min[0], q[0]), min(p.bound.Min[1], q[1])}
-		p.bound.Max = orb.Point{max(p.bound.Max[0], q[0]), max(p.bound.Max[1], q[1])}
-	}
-	f.add(p)
+	f.end(p)
 }
 
 // meets reports whether a tile without its margin meets the area of the cutter.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/paulmach/orb"
@@ -13,10 +12,10 @@ import (
 )
 
 // Rows are read in blocks, tiles of different zooms beside each other: where rows are
-// dense the blocks are small, so that each has about as many and the memory that a
-// cut takes does not grow with the release. Tiles from the zoom of the smallest block
-// on, the base zoom, are made of the rows of a block; those above of what the blocks
-// hand up.
+// dense the blocks are small, so that each has about as many and the rows of a dense
+// place are not all in memory at once. Tiles from the zoom of the smallest block on,
+// the base zoom, are made of the rows of a block; those above of what the blocks hand
+// up, which is held until they are made.
 
 // maxBlock is how many times Config.BlockRows a block may have at the deepest zoom.
 const maxBlock = 10
@@ -123,9 +122,9 @@ func (d *divider) divide(a Address, places []orb.Point) {
 
 // inTileOf are the places in a tile.
 func inTileOf(places []orb.Point, a Address) (in []orb.Point) {
-	n := math.Ldexp(1, a.zoom())
+	z := a.zoom()
 	for _, p := range places {
-		if int(math.Floor(p[0]*n)) == a.Col && int(math.Floor(p[1]*n)) == a.Row {
+		if tileOf(p, z) == [2]int{a.Col, a.Row} {
 			in = append(in, p)
 		}
 	}

@@ -110,15 +110,17 @@ func (c *cover) add(f *figure, scale float64, origin orb.Point, class int32) {
 	}
 }
 
+// put takes the polygons of a row of the tile.
+func (c *cover) put(r *row, a Address) {
+	scale, origin := a.frame()
+	c.add(&r.figure, scale, origin, r.class)
+}
+
 // ring adds the exact area that a ring takes of each cell, or takes it off. What
 // an edge adds to a cell and to all cells right of it is summed up row by row.
 func (c *cover) ring(at []orb.Point, scale float64, shift orb.Point, stride int, hole bool) {
-	area := 0.0
-	for i := 1; i < len(at); i++ {
-		area += (at[i-1][0]-at[0][0])*(at[i][1]-at[0][1]) - (at[i][0]-at[0][0])*(at[i-1][1]-at[0][1])
-	}
 	sign := 1.0
-	if area > 0 != hole {
+	if ringArea(at) > 0 != hole {
 		sign = -1
 	}
 	p := place(at[0], scale, shift)

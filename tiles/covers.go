@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
-	"github.com/paulmach/orb"
 
 	"changde/catalog"
 )
@@ -186,14 +185,13 @@ func (c *cover) drawnFrom() float64 { return float64(drawnPixels * (coverSide / 
 func (w *cutWorker) part(c *cover, a Address, base int, rows []*row) *cover {
 	out := &cover{side: c.side, cell: c.cell}
 	zoom := a.zoom()
-	set, _ := Set(a.Set)
 	finer := make(map[Address]*cover)
 	for _, r := range rows {
 		if r.pixels(zoom) >= c.drawnFrom() {
 			continue
 		}
 		if r.pixels(zoom) >= drawnPixels {
-			out.add(&r.figure, math.Ldexp(Extent, zoom), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}, r.class)
+			out.put(r, a)
 			continue
 		}
 		// Above the blocks a polygon goes into the cells where it is first too small.
@@ -203,15 +201,9 @@ func (w *cutWorker) part(c *cover, a Address, base int, rows []*row) *cover {
 		}
 		depth := z - zoom
 		low, high := reach(r.figure.bound, z, 0)
-		for row := max(low[1], a.Row<<depth); row <= min(high[1], (a.Row+1)<<depth-1); row++ {
-			for col := max(low[0], a.Col<<depth); col <= min(high[0], (a.Col+1)<<depth-1); col++ {
-				at := set.at(z, col, row)
-				if finer[at] == nil {
-					finer[at] = newCover(z, coverSide)
-				}
-				finer[at].add(&r.figure, math.Ldexp(Extent, z), orb.Point{float64(col) * Extent, float64(row) * Extent}, r.class)
-			}
-		}
+		low = [2]int{max(low[0], a.Col<<depth), max(low[1], a.Row<<depth)}
+		high = [2]int{min(high[0], (a.Col+1)<<depth-1), min(high[1], (a.Row+1)<<depth-1)}
+		w.spread(finer, r, z, low, high)
 	}
 	for at, f := range finer {
 		f.settle()
@@ -220,6 +212,19 @@ func (w *cutWorker) part(c *cover, a Address, base int, rows []*row) *cover {
 	}
 	out.settle()
 	return out
+}
+
+// spread puts a row on the covers of the tiles of a zoom between two columns and rows.
+func (t *cutter) spread(covers map[Address]*cover, r *row, z int, low, high [2]int) {
+	for row := low[1]; row <= high[1]; row++ {
+		for col := low[0]; col <= high[0]; col++ {
+			a := t.set.at(z, col, row)
+			if covers[a] == nil {
+				covers[a] = newCover(z, coverSide)
+			}
+			covers[a].put(r, a)
+		}
+	}
 }
 
 // gathered makes the cover of a tile of the rows that are too small to be drawn
@@ -238,7 +243,7 @@ func (w *cutWorker) gathered(ctx context.Context, a Address) (c *cover, ok bool,
 	c = newCover(zoom, coverSide)
 	for _, r := range rows {
 		if r.pixels(zoom) < drawnPixels {
-			c.add(&r.figure, math.Ldexp(Extent, zoom), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}, r.class)
+			c.put(r, a)
 		}
 	}
 	c.settle()

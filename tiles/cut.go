@@ -242,20 +242,11 @@ func scatter(rows []*row, a Address, below map[[2]int][]*row) {
 // base zoom that are first too small there.
 func (w *cutWorker) gatherAbove(rows []*row) {
 	z := w.base - 1
-	covers := make(map[[2]int]*cover)
+	covers := make(map[Address]*cover)
 	for _, r := range rows {
-		if r.pixels(w.base) < drawnPixels {
-			continue
-		}
-		low, high := reach(r.figure.bound, z, 0)
-		for row := low[1]; row <= high[1]; row++ {
-			for col := low[0]; col <= high[0]; col++ {
-				k := [2]int{col, row}
-				if covers[k] == nil {
-					covers[k] = newCover(z, coverSide)
-				}
-				covers[k].add(&r.figure, math.Ldexp(Extent, z), orb.Point{float64(col) * Extent, float64(row) * Extent}, r.class)
-			}
+		if r.pixels(w.base) >= drawnPixels {
+			low, high := reach(r.figure.bound, z, 0)
+			w.spread(covers, r, z, low, high)
 		}
 	}
 	for _, c := range covers {
@@ -263,12 +254,18 @@ func (w *cutWorker) gatherAbove(rows []*row) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for k, c := range covers {
-		if w.covers[k] == nil {
-			w.covers[k] = newCover(z, coverSide)
-		}
-		w.covers[k].merge(c, 0, 0, 0)
+	for a, c := range covers {
+		coverAt(w.covers, z, a.Col, a.Row).merge(c, 0, 0, 0)
 	}
+}
+
+// coverAt is the cover of a tile of a zoom among those by column and row.
+func coverAt(covers map[[2]int]*cover, z, col, row int) *cover {
+	k := [2]int{col, row}
+	if covers[k] == nil {
+		covers[k] = newCover(z, coverSide)
+	}
+	return covers[k]
 }
 
 // raise adds the cover of a block to that of the tile above.
@@ -282,11 +279,7 @@ func (w *cutWorker) raise(c *cover, a Address) {
 // raise adds the settled cover of a tile to that of the tile above, by column and
 // row.
 func raise(above map[[2]int]*cover, c *cover, a Address) {
-	up := [2]int{a.Col / 2, a.Row / 2}
-	if above[up] == nil {
-		above[up] = newCover(a.zoom()-1, coverSide)
-	}
-	above[up].merge(c, 1, a.Col%2, a.Row%2)
+	coverAt(above, a.zoom()-1, a.Col/2, a.Row/2).merge(c, 1, a.Col%2, a.Row%2)
 }
 
 // read reads the rows of a block, and hands on those that are drawn above it.

@@ -37,11 +37,8 @@ func (s *Source) Download(ctx context.Context, d *catalog.Dataset, r *catalog.Re
 	if err != nil {
 		return nil, err
 	}
-	want := stateOf(d, r, archiveName{}) // of WebMercatorQuad, the grid that readers of PMTiles know
-	for _, c := range archives {
-		if c.base > r.Revision || c.maxZoom < ArchiveZoom || !c.state.serves(want) {
-			continue
-		}
+	// WebMercatorQuad is the grid that readers of PMTiles know.
+	if c := serving(archives, d, r, "", ArchiveZoom); c != nil {
 		same, err := c.touched.none(ctx, s.pool, r)
 		if err != nil {
 			return nil, err

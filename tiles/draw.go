@@ -1,10 +1,7 @@
 package tiles
 
 import (
-	"math"
 	"slices"
-
-	"github.com/paulmach/orb"
 
 	"changde/catalog"
 )
@@ -48,8 +45,7 @@ func (w *cutWorker) best(a Address, rows []*row, small *cover, pixels float64) (
 
 // centred reports whether the middle of a row lies in a tile.
 func centred(r *row, a Address) bool {
-	b, n := r.figure.bound, math.Ldexp(1, a.zoom())
-	return int(math.Floor((b.Min[0]+b.Max[0])/2*n)) == a.Col && int(math.Floor((b.Min[1]+b.Max[1])/2*n)) == a.Row
+	return tileOf(r.figure.bound.Center(), a.zoom()) == [2]int{a.Col, a.Row}
 }
 
 // sketch draws a tile of lines or points, of mixed kinds too: as a whole where it has
@@ -60,7 +56,7 @@ func (w *cutWorker) sketch(a Address, rows []*row) *Tile {
 		case w.dim == 1:
 			rows = w.joiner.tile(rows, a)
 		case w.dim == 0 && total(rows) > thinFrom:
-			rows = thin(ranked(rows), math.Ldexp(Extent, a.zoom()), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent})
+			rows = thin(ranked(rows), a)
 		}
 	}
 	if len(rows) <= w.source.config.MaxFeatures {
@@ -78,11 +74,10 @@ func (w *cutWorker) sketch(a Address, rows []*row) *Tile {
 // what is not is left out.
 func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (t *Tile, whole bool) {
 	zoom := a.zoom()
-	scale := math.Ldexp(Extent, zoom)
-	origin := orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}
+	scale, origin := a.frame()
 	columns := w.chosen
 	if columns == nil {
-		columns = TileColumns(w.dataset, w.release, a.zoom())
+		columns = TileColumns(w.dataset, w.release, zoom)
 	}
 	keys := make([]int, len(columns)) // of columns in the rows' values
 	for i, c := range columns {
@@ -101,7 +96,7 @@ func (w *cutWorker) draw(a Address, rows []*row, small *cover, pixels float64) (
 	}
 	key := generalizedKey(columns)
 	if w.chosen == nil {
-		key = countKey(w.dataset, w.release, a.zoom())
+		key = countKey(w.dataset, w.release, zoom)
 	}
 	l := newLayer(w.dataset.ID, append(names(columns), key))
 	merged, lost := w.cells(l, small, columns, attrs)

@@ -193,15 +193,30 @@ func (f *figure) area() float64 {
 		if p.kind != polygons {
 			continue
 		}
-		at, ring := f.at[p.from:p.to], 0.0
-		for i := 1; i < len(at); i++ {
-			ring += (at[i-1][0]-at[0][0])*(at[i][1]-at[0][1]) - (at[i][0]-at[0][0])*(at[i-1][1]-at[0][1])
-		}
+		area := math.Abs(ringArea(f.at[p.from:p.to])) / 2
 		if p.hole {
-			sum -= math.Abs(ring) / 2
-		} else {
-			sum += math.Abs(ring) / 2
+			area = -area
 		}
+		sum += area
 	}
 	return sum
+}
+
+// ringArea is twice the area of a closed ring, positive where it is an exterior one in
+// a tile's coordinates.
+func ringArea(at []orb.Point) (area float64) {
+	for i := 1; i < len(at); i++ {
+		area += (at[i-1][0]-at[0][0])*(at[i][1]-at[0][1]) - (at[i][0]-at[0][0])*(at[i-1][1]-at[0][1])
+	}
+	return area
+}
+
+// end adds a part of the positions from p.from on.
+func (f *figure) end(p part) {
+	p.bound = emptyBound()
+	for _, q := range f.at[p.from:] {
+		p.bound.Min = orb.Point{min(p.bound.Min[0], q[0]), min(p.bound.Min[1], q[1])}
+		p.bound.Max = orb.Point{max(p.bound.Max[0], q[0]), max(p.bound.Max[1], q[1])}
+	}
+	f.add(p)
 }

@@ -39,10 +39,8 @@ func (s *Archives) prepare(ctx context.Context, now *catalog.Snapshot) {
 		}
 		archives, err := s.of(ctx, d, d.Current)
 		if err == nil {
-			seen := make(map[string]bool) // grids: the latest archive of each is served
-			for _, c := range archives {
-				if !seen[c.state.Grid] && c.base <= d.Current.Revision && c.state.serves(stateOf(d, d.Current, archiveName{grid: c.state.Grid})) {
-					seen[c.state.Grid] = true
+			for _, grid := range gridsOf(d) {
+				if c := serving(archives, d, d.Current, grid, 0); c != nil {
 					err = errors.Join(err, c.touched.read(ctx, s.pool, d.Current))
 				}
 			}

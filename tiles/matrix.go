@@ -5,6 +5,8 @@ import (
 	"math"
 	"math/bits"
 
+	"github.com/paulmach/orb"
+
 	"changde/catalog"
 	"changde/problem"
 )
@@ -92,6 +94,19 @@ func (a Address) zoom() int {
 		}
 	}
 	return a.Z
+}
+
+// frame is where positions in units of the tile of zoom 0 lie in the tile: p at
+// scale·p - origin, in units of the tile.
+func (a Address) frame() (scale float64, origin orb.Point) {
+	return math.Ldexp(Extent, a.zoom()), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}
+}
+
+// tileOf is the column and row of the tile of a zoom that holds a position in units of
+// the tile of zoom 0.
+func tileOf(p orb.Point, z int) [2]int {
+	n := math.Ldexp(1, z)
+	return [2]int{int(math.Floor(p[0] * n)), int(math.Floor(p[1] * n))}
 }
 
 // at is the tile of a zoom, a column and a row.

@@ -193,32 +193,12 @@ func (f *figure) unfold(kind int, geometry []byte) bool {
 		p := part{kind: kind, from: from}
 		if kind == polygons {
 			g.expect(closePath)
-			p.hole = signedArea(f.at[from:]) < 0
 			f.at = append(f.at, f.at[from])
+			p.hole = ringArea(f.at[from:]) < 0
 		}
 		f.end(p)
 	}
 	return !g.corrupt && len(f.parts) > 0
-}
-
-// end adds a part of the positions from p.from on.
-func (f *figure) end(p part) {
-	p.bound = emptyBound()
-	for _, q := range f.at[p.from:] {
-		p.bound.Min = orb.Point{min(p.bound.Min[0], q[0]), min(p.bound.Min[1], q[1])}
-		p.bound.Max = orb.Point{max(p.bound.Max[0], q[0]), max(p.bound.Max[1], q[1])}
-	}
-	f.add(p)
-}
-
-// signedArea is twice the area of a ring, positive where it is an exterior one in a
-// tile's coordinates.
-func signedArea(ring []orb.Point) (area float64) {
-	for i, p := range ring {
-		q := ring[(i+1)%len(ring)]
-		area += p[0]*q[1] - q[0]*p[1]
-	}
-	return area
 }
 
 // reading is an MVT geometry (4.3) that is read.

@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/paulmach/orb"
 
 	"changde/catalog"
 	"changde/postgis"
@@ -135,7 +134,7 @@ func (p *patch) draw() (t *Tile, ok bool) {
 	attrs := attributes(p.columns)
 	p.shaper.at(a)
 	zoom := a.zoom()
-	scale, origin := math.Ldexp(Extent, zoom), orb.Point{float64(a.Col) * Extent, float64(a.Row) * Extent}
+	scale, origin := a.frame()
 	for _, row := range p.now {
 		if p.cover != nil && row.pixels(zoom) < p.cover.drawnFrom() {
 			continue
@@ -205,49 +204,36 @@ func (p *patch) versions(ctx context.Context, r *catalog.Release) ([]*row, error
 // the features of some ids, of which it notes those that it found, and, where cells
 // are drawn anew, without those that have no id. It tells how many rows are kept.
 func parseLayer(tile []byte, without map[int64]bool, cells bool) (l *layer, kept int64, ok bool) {
-	field, body, rest := nextField(tile)
-	if field != keyLayer || len(rest) > 0 {
+	p, ok := parseTile(tile)
+	if !ok {
 		return nil, 0, false
 	}
-	l = newLayer("", nil)
+	l = newLayer(p.name, p.keys)
 	last := int64(-1)
-	for len(body) > 0 {
-		var value []byte
-		start := body
-		field, value, body = nextField(body)
-		switch field {
-		case keyName:
-			l.name = string(value)
-		case keyFeature:
-			id, has := featureID(value)
-			if !has && cells {
-				continue
-			}
-			if _, gone := without[id]; has && gone {
-				without[id] = true
-				continue
-			}
-			// A row of several kinds is several features in turn.
-			if !has || id != last {
-				kept++
-			}
-			last = id
-			l.body = append(l.body, start[:len(start)-len(body)]...)
-		case keyKey:
-			l.keys = append(l.keys, string(value))
-		case keyValue:
-			l.values = append(l.values, start[:len(start)-len(body)]...)
-			l.count++
-		case keyExtent, keyVersion:
-		default:
-			return nil, 0, false
+	for _, feature := range p.features {
+		id, has := featureID(feature)
+		if !has && cells {
+			continue
 		}
+		if _, gone := without[id]; has && gone {
+			without[id] = true
+			continue
+		}
+		// A row of several kinds is several features in turn.
+		if !has || id != last {
+			kept++
+		}
+		last = id
+		l.body = append(binary.AppendUvarint(append(l.body, keyFeature), uint64(len(feature))), feature...)
 	}
-	l.use = make([]use, len(l.keys))
+	for _, value := range p.values {
+		l.values = append(l.values, value...)
+	}
+	l.count = uint32(len(p.values))
 	if len(l.body) > 0 {
 		l.marks = append(l.marks, mark{len(l.body), len(l.values)})
 	}
-	return l, kept, l.name != ""
+	return l, kept, true
 }
 
 // nextField splits off a field: its key and, where it has a length, its bytes. The

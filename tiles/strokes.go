@@ -286,10 +286,8 @@ func (f *figure) coarse(distance float64) figure {
 
 // lose counts lines that no tile of a zoom or above draws. The cutter is locked.
 func (t *cutter) lose(rows []*row, z int) {
-	n := math.Ldexp(1, z)
 	for _, r := range rows {
-		b := r.figure.bound
-		t.lost[[2]int{int(math.Floor((b.Min[0] + b.Max[0]) / 2 * n)), int(math.Floor((b.Min[1] + b.Max[1]) / 2 * n))}]++
+		t.lost[tileOf(r.figure.bound.Center(), z)]++
 	}
 }
 

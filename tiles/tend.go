@@ -123,22 +123,17 @@ func (s *Archives) behind(ctx context.Context, d *catalog.Dataset, grid string) 
 	if err := s.content(r.Relation[1]).unreached(); err != nil {
 		return false, err
 	}
-	want := stateOf(d, r, archiveName{grid: grid})
-	for _, a := range archives {
-		if a.base == r.Revision && a.state.serves(want) {
-			return false, nil
-		}
-		if a.base <= r.Revision && a.state.serves(want) {
-			var changed bool
-			q := new(postgis.SQL).Raw("SELECT EXISTS (SELECT FROM ").Ident(r.Relation[0], r.Relation[1]+catalog.ChangesSuffix).
-				Raw(" WHERE rev > ").Arg(a.base).Raw("::bigint AND rev <= ").Arg(r.Revision).Raw("::bigint)")
-			if err := s.pool.QueryRow(ctx, q.String(), q.Args()...).Scan(&changed); err != nil {
-				return false, fmt.Errorf("ask for changes of %s: %w", d.ID, err)
-			}
-			return changed, nil
-		}
+	a := serving(archives, d, r, grid, 0)
+	if a == nil || a.base == r.Revision {
+		return a == nil, nil
 	}
-	return true, nil
+	var changed bool
+	q := new(postgis.SQL).Raw("SELECT EXISTS (SELECT FROM ").Ident(r.Relation[0], r.Relation[1]+catalog.ChangesSuffix).
+		Raw(" WHERE rev > ").Arg(a.base).Raw("::bigint AND rev <= ").Arg(r.Revision).Raw("::bigint)")
+	if err := s.pool.QueryRow(ctx, q.String(), q.Args()...).Scan(&changed); err != nil {
+		return false, fmt.Errorf("ask for changes of %s: %w", d.ID, err)
+	}
+	return changed, nil
 }
 
 // prune removes the archives of a content and grid between the first, which older

@@ -1,10 +1,6 @@
 package tiles
 
-import (
-	"math"
-
-	"github.com/paulmach/orb"
-)
+import "math"
 
 // thinFrom is how many points of a tile are drawn one by one, and thinCell how wide
 // the cells are that hold one each where there are more, in units of the tile.
@@ -13,9 +9,10 @@ const (
 	thinCell = 32
 )
 
-// thin keeps the first point of each cell, which stands for the others. Points in the
+// thin keeps the first point of each cell of a tile, which stands for the others. Points in the
 // margin are counted by the neighbour too.
-func thin(rows []*row, scale float64, origin orb.Point) []*row {
+func thin(rows []*row, a Address) []*row {
+	scale, origin := a.frame()
 	first := make(map[[2]int]int, len(rows)/4)
 	kept := make([]*row, 0, len(rows)/4)
 	own := make(map[int]bool)
@@ -44,17 +41,15 @@ func thin(rows []*row, scale float64, origin orb.Point) []*row {
 // that are made of whole such cells.
 func (w *cutWorker) handUp(rows []*row) []*row {
 	z := w.base - 1
-	n := math.Ldexp(1, z)
 	within := make(map[[2]int][]*row)
 	for _, r := range rows {
-		p := r.figure.bound.Min
-		k := [2]int{int(math.Floor(p[0] * n)), int(math.Floor(p[1] * n))}
+		k := tileOf(r.figure.bound.Min, z)
 		within[k] = append(within[k], r)
 	}
 	var up []*row
 	for k, rows := range within {
 		if len(rows) > thinFrom {
-			rows = thin(ranked(rows), math.Ldexp(Extent, z), orb.Point{float64(k[0]) * Extent, float64(k[1]) * Extent})
+			rows = thin(ranked(rows), w.set.at(z, k[0], k[1]))
 		}
 		up = append(up, rows...)
 	}
