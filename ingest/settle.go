@@ -133,7 +133,7 @@ func (i *Ingester) cutTiles(ctx context.Context, l *loader, c *content, table st
 	p := l.plan
 	d := &catalog.Dataset{
 		ID: p.Dataset, TitleZH: p.Dataset, Kind: catalog.Delivered, Label: p.settings.named["label"], Class: p.settings.named["class"],
-		BusinessKey: p.settings.businessKey, TimeColumn: p.settings.timeColumn, Grids: p.settings.grids,
+		BusinessKey: p.settings.businessKey, TimeColumn: p.settings.timeColumn, Grids: p.settings.grids, Tiles: p.settings.tiles,
 	}
 	r := &catalog.Release{
 		Relation: [2]string{"content", table}, GeometryType: c.geometry, Columns: c.columns, Rows: c.rows, Extent: c.extent, Unpublished: true,

@@ -121,7 +121,9 @@ func (p *Plan) inherit(std *profile.Profile, fields []layer.Field) {
 		}
 	}
 	if set.Tiles == nil && p.settings.tiles.IsZero() {
-		set.Tiles = tileRules(std, has)
+		if set.Tiles = tileRules(std, has); set.Tiles != nil {
+			p.settings.tiles = *set.Tiles
+		}
 	}
 	if set.TitleZH == "" && p.settings.release == 0 {
 		set.TitleZH, set.TitleEN = std.TitleZH, std.TitleEN

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"changde/catalog"
 	"changde/postgis"
 	"changde/postgis/postgistest"
 	"changde/s3/s3test"
@@ -36,6 +35,40 @@ func squares(t *testing.T, dir string, from, to int, name, op string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// The archive that is cut before a release is of the rules of tiles that the release
+// has, given or of its layer standard, so that its first reader finds it.
+func TestTilesAreCutByTheirRules(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	places := filepath.Join(dir, "agnp.geojson")
+	text := `{"type":"FeatureCollection","features":[{"type":"Feature","properties":{"CLASS":"AI","NAME":"镇","GNID":"430701","XZNAME":"常德"},"geometry":{"type":"Point","coordinates":[111.61,29.01]}}]}`
+	if err := os.WriteFile(places, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, delivery := range map[string][]string{
+		"given":    {squares(t, dir, 0, 50, "given", ""), "--class", "name", "--tile-rules", `{"rank": ["given"], "attributes": [{"minzoom": 8, "fields": ["k"]}]}`},
+		"standard": {places, "--profile", "agnp"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, folder := program{t, postgistest.URL(t)}, filepath.Join(t.TempDir(), "tiles")
+			p.expect(0, nil, append([]string{"--tiles", folder, "ingest", "--dataset", "p", "--yes", "--confirm"}, delivery...)...)
+			pool, err := postgis.Open(t.Context(), postgis.Config{URL: p.url})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer pool.Close()
+			d := currentOf(t, pool)
+			if d.Tiles.IsZero() {
+				t.Error("the dataset has no rules")
+			}
+			if _, ok, err := archivesIn(t, pool, folder).Tile(t.Context(), d, d.Current, tiles.Address{Set: "WebMercatorQuad", Z: 10, Row: 425, Col: 829}); err != nil || !ok {
+				t.Errorf("the first reader does not find the archive: %v", err)
+			}
+		})
+	}
 }
 
 // The tiles of a new content are there when it is released; those of a changed one
@@ -71,14 +104,7 @@ func TestTilesAreCut(t *testing.T) {
 	a := tiles.Address{Set: "WebMercatorQuad", Z: 14, Row: 6811, Col: 13272}
 	served := func() (fromArchive bool, features int64) {
 		t.Helper()
-		known, err := catalog.Open(t.Context(), pool, catalog.Config{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		d, ok := known.Snapshot().For(operator{}).Dataset("p")
-		if !ok {
-			t.Fatal("the dataset is not there")
-		}
+		d := currentOf(t, pool)
 		_, fromArchive, err = archives.Tile(t.Context(), d, d.Current, a)
 		if err != nil {
 			t.Fatal(err)
