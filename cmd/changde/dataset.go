@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
+	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
@@ -26,21 +28,29 @@ type operator struct{}
 // MayRead implements catalog.Reader.
 func (operator) MayRead(string, string) bool { return true }
 
-// Run lists the datasets that have a release.
-func (c *datasetListCommand) Run(ctx context.Context, s *settings, out *streams) error {
-	log := s.logger(out)
+// datasets reads the catalog as an operator sees it.
+func (s *settings) datasets(ctx context.Context, log *slog.Logger) (catalog.View, error) {
 	pool, done, err := s.database(ctx, log)
 	if err != nil {
-		return err
+		return catalog.View{}, err
 	}
 	defer done()
 	known, err := catalog.Open(ctx, pool, catalog.Config{Log: log})
+	if err != nil {
+		return catalog.View{}, err
+	}
+	return known.Snapshot().For(operator{}), nil
+}
+
+// Run lists the datasets that have a release.
+func (c *datasetListCommand) Run(ctx context.Context, s *settings, out *streams) error {
+	view, err := s.datasets(ctx, s.logger(out))
 	if err != nil {
 		return err
 	}
 	t := newTable(out.out)
 	t.AppendHeader(table.Row{"标识 id", "名称 title", "所属 owner", "共享 sharing", "版本 release", "行数 rows"})
-	for _, d := range known.Snapshot().For(operator{}).Datasets() {
+	for _, d := range view.Datasets() {
 		owner := ""
 		if d.Owner != nil {
 			owner = d.Owner.NameZH
@@ -104,17 +114,11 @@ type datasetShowCommand struct {
 
 // Run shows one dataset that has a release.
 func (c *datasetShowCommand) Run(ctx context.Context, s *settings, out *streams) error {
-	log := s.logger(out)
-	pool, done, err := s.database(ctx, log)
+	view, err := s.datasets(ctx, s.logger(out))
 	if err != nil {
 		return err
 	}
-	defer done()
-	known, err := catalog.Open(ctx, pool, catalog.Config{Log: log})
-	if err != nil {
-		return err
-	}
-	d, ok := known.Snapshot().For(operator{}).Dataset(c.Dataset)
+	d, ok := view.Dataset(c.Dataset)
 	if !ok {
 		return problem.New(problem.NotFound, "dataset-unknown", c.Dataset, "没有这个数据集；changde dataset list 列出全部", "there is no such dataset; changde dataset list shows them")
 	}
@@ -144,6 +148,7 @@ func (c *datasetShowCommand) Run(ctx context.Context, s *settings, out *streams)
 		{"图层标准 profile", d.Profile},
 		{"审批 approval", d.Approval},
 		{"瓦片规则 tiles", rules},
+		{"预切格网 grids", strings.Join(d.Grids, " ")},
 		{"版本 release", d.Current.Number},
 		{"修订号 revision", d.Revision},
 		{"行数 rows", d.Current.Rows},

@@ -146,6 +146,7 @@ func TestTilesAreCut(t *testing.T) {
 	}
 	until("the changed content is not cut again", func() bool { return strings.Contains(files(), "p_d1@2.pmtiles") })
 	p.expect(0, []string{"已修改"}, "dataset", "set", "p", "--grid", "CGCS2000Quad")
+	p.expect(0, []string{"CGCS2000Quad"}, "dataset", "show", "p")
 	until("the tiles of degrees are not cut", func() bool { return strings.Contains(files(), "+CGCS2000Quad.pmtiles") })
 	// A content with other fields replaces it, and the old one is not kept.
 	p.expect(0, []string{"第 3 版"}, "--tiles", folder, "--keep", "1", "ingest", squares(t, dir, 0, 900, "third", "x"), "--dataset", "p", "--yes", "--confirm")
