@@ -349,6 +349,8 @@ func describePathParameter(name, pattern string) map[string]any {
 		zh, en, schema = "项目编号", "code of the project", map[string]any{"type": "string"}
 	case "style":
 		zh, en, schema = "样式", "style", map[string]any{"type": "string", "enum": []string{defaultStyle}}
+	case "sprite":
+		zh, en, schema = "图标集：default、default@2x，或样式所写的名称", "sheet: default, default@2x, or as a style calls it", map[string]any{"type": "string", "pattern": "^default(-[0-9a-f]+)?(@2x)?$"}
 	case "asset":
 		zh, en, schema = "资产编号或 fid", "code or fid of the asset", map[string]any{"type": "string"}
 	default:

@@ -146,6 +146,8 @@ var examples = map[string]string{
 	"/styles":                                           "/styles",
 	"/styles/{style}":                                   "/styles/default?collections=counties,wells",
 	"/tilejson":                                         "/tilejson?collections=counties,plots",
+	"/sprites/{sprite}.json":                            "/sprites/default.json",
+	"/sprites/{sprite}.png":                             "/sprites/default@2x.png",
 	"/tileMatrixSets":                                   "/tileMatrixSets",
 	"/tileMatrixSets/{tileMatrixSet}":                   "/tileMatrixSets/WebMercatorQuad",
 	"/datasets/{collection}/releases":                   "/datasets/counties/releases",

@@ -70,8 +70,18 @@ func visibility(r *request, datasets ...*catalog.Dataset) string {
 
 // write answers bytes that a cache may keep and must ask about again.
 func write(w http.ResponseWriter, r *request, media string, body []byte, datasets ...*catalog.Dataset) error {
+	return send(w, r, media, etagOf(body), visibility(r, datasets...)+", no-cache", http.StatusOK, body)
+}
+
+// writeLasting answers bytes that are for everybody and never other ones at this
+// address.
+func writeLasting(w http.ResponseWriter, r *request, media string, body []byte) error {
+	return send(w, r, media, etagOf(body), "public, max-age=31536000, immutable", http.StatusOK, body)
+}
+
+func etagOf(body []byte) string {
 	sum := sha256.Sum256(body)
-	return send(w, r, media, `W/"`+hex.EncodeToString(sum[:12])+`"`, visibility(r, datasets...)+", no-cache", http.StatusOK, body)
+	return `W/"` + hex.EncodeToString(sum[:12]) + `"`
 }
 
 // writeJSON answers v as write does.

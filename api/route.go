@@ -16,6 +16,7 @@ import (
 	"changde/ingest"
 	"changde/postgis"
 	"changde/problem"
+	"changde/tiles/sprite"
 )
 
 // route is one operation. The router and the OpenAPI document are both made from
@@ -57,6 +58,8 @@ func (route route) formats() []string {
 	switch {
 	case route.media == mediaMVT:
 		return []string{"mvt"}
+	case route.media == sprite.MediaPNG:
+		return []string{"png"}
 	case route.media == mediaPMTiles:
 		return []string{"pmtiles"}
 	case route.reports:

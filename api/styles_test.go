@@ -1,7 +1,10 @@
 package api_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"image"
+	"image/png"
 	"net/http"
 	"strings"
 	"testing"
@@ -130,5 +133,70 @@ func TestStyleIsCompressed(t *testing.T) {
 	a := w.get(t, anonymous, "/collections/counties/styles/default", header{"Accept-Encoding": "gzip"})
 	if a.header.Get("Content-Encoding") != "gzip" {
 		t.Errorf("Content-Encoding %q", a.header.Get("Content-Encoding"))
+	}
+}
+
+// TestStyleInDegrees: a style of CGCS2000Quad has tiles whose {z} is the zoom.
+func TestStyleInDegrees(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := styleOf(t, w.get(t, water, "/styles/default?collections=counties,wells&tileMatrixSet=CGCS2000Quad"))
+	mercator := styleOf(t, w.get(t, water, "/styles/default?collections=counties,wells&tileMatrixSet=WebMercatorQuad"))
+	for id, source := range s.Sources {
+		want := strings.Replace(mercator.Sources[id].Tiles[0], "/tiles/WebMercatorQuad/", "/tiles/c/", 1)
+		if len(source.Tiles) != 1 || source.Tiles[0] != want || source.MinZoom < 1 || source.MaxZoom != 18 {
+			t.Errorf("source %s: %+v, want tiles of %s", id, source, want)
+		}
+	}
+	fill := strings.NewReplacer(w.server.URL, "", "{z}", "8", "{y}", "43", "{x}", "207")
+	if a := w.get(t, water, fill.Replace(s.Sources["counties"].Tiles[0])); a.status != http.StatusOK {
+		t.Errorf("a tile of the style: status %d: %s", a.status, a.body)
+	}
+	for _, grid := range []string{"WorldCRS84Quad", "c", "", "EPSG:4490"} {
+		for _, target := range []string{"/styles/default", "/collections/wells/styles/default"} {
+			a := w.get(t, water, target+"?tileMatrixSet="+grid)
+			if a.status != http.StatusBadRequest || a.text(t, "type") != "/problems/parameter-invalid" || a.text(t, "where") != "tileMatrixSet" {
+				t.Errorf("%s in %q: status %d: %s", target, grid, a.status, a.body)
+			}
+		}
+	}
+}
+
+func TestSprites(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var s struct{ Sprite string }
+	check(t, json.Unmarshal(w.get(t, anonymous, "/styles/default?collections=counties").body, &s))
+	named, ok := strings.CutPrefix(s.Sprite, w.server.URL)
+	if !ok {
+		t.Fatalf("the sprite is at %q", s.Sprite)
+	}
+	for _, at := range []string{named, named + "@2x", "/sprites/default", "/sprites/default@2x"} {
+		var places map[string]struct{ X, Y, Width, Height int }
+		index := w.get(t, anonymous, at+".json")
+		check(t, json.Unmarshal(index.body, &places))
+		picture := w.get(t, anonymous, at+".png")
+		img, err := png.Decode(bytes.NewReader(picture.body))
+		check(t, err)
+		if p := places["camera"]; p.Width == 0 || p.Width != p.Height || !image.Rect(p.X, p.Y, p.X+p.Width, p.Y+p.Height).In(img.Bounds()) {
+			t.Errorf("%s: a camera at %+v of %v", at, p, img.Bounds())
+		}
+		cache := "public, no-cache"
+		if strings.HasPrefix(at, named) {
+			cache = "public, max-age=31536000, immutable"
+		}
+		for media, a := range map[string]answer{"application/json": index, "image/png": picture} {
+			if a.status != http.StatusOK || a.header.Get("Content-Type") != media || a.header.Get("Cache-Control") != cache || a.header.Get("ETag") == "" {
+				t.Errorf("%s: status %d, %v", at, a.status, a.header)
+			}
+		}
+		if a := w.get(t, anonymous, at+".png", header{"If-None-Match": picture.header.Get("ETag")}); a.status != http.StatusNotModified {
+			t.Errorf("%s.png again: status %d", at, a.status)
+		}
+	}
+	for _, missing := range []string{"/sprites/default-0000000000000000.json", "/sprites/other.png", "/sprites/default@3x.png", "/sprites/default.svg", "/sprites/"} {
+		if a := w.get(t, anonymous, missing); a.status != http.StatusNotFound {
+			t.Errorf("%s: status %d", missing, a.status)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"changde/features/cql2"
 	"changde/tiles"
+	"changde/tiles/sprite"
 	"changde/tiles/style"
 )
 
@@ -42,6 +43,10 @@ var (
 	pDrawn = parameter{
 		name: "collections", zh: "数据集标识，逗号分隔，最多 100 个；缺省为您可见的全部", en: "collection ids, comma-separated, at most 100; all that you see without it",
 		schema: map[string]any{"type": "array", "items": map[string]any{"type": "string"}, "maxItems": maxDrawn},
+	}
+	pStyleGrid = parameter{
+		name: "tileMatrixSet", zh: "瓦片的格网；CGCS2000Quad 的瓦片按天地图 c 的级别编号，使 {z} 与样式的级别一致", en: "the grid of the tiles; those of CGCS2000Quad are numbered as 天地图's c, so that {z} counts as the zoom of a style does",
+		schema: map[string]any{"type": "string", "enum": styleGrids(), "default": defaultSet},
 	}
 	pFilter = parameter{
 		name: "filter", zh: "过滤条件（CQL2 文本），例如 地类编码 IN ('0101', '0102') AND 面积 > 1000", en: "filter in CQL2 text, such as DLBM IN ('0101', '0102') AND area > 1000",
@@ -147,9 +152,15 @@ func (s *Server) table() []route {
 		mvt(get("/tiles"+tilePattern, "getDatasetTile", tagTiles, "多数据集矢量瓦片，每个数据集一层", "vector tile of several collections, a layer each", "", s.tilesOfSeveral, pCollections, pFilterOfAll, pFilterLang, pFilterCRS, pRevision)),
 		get("/tilejson", "getDatasetTileJSON", tagTiles, "多数据集 TileJSON", "TileJSON of several collections", "tilejson", s.tilejsonOfSeveral, pCollections),
 		get("/collections/{collection}/styles", "getStyles", tagTiles, "数据集的样式列表", "styles of one collection", "styles", s.styles),
-		mapbox(get("/collections/{collection}/styles/{style}", "getStyle", tagTiles, "数据集的 MapLibre 样式", "MapLibre style of one collection", "style", s.style)),
+		mapbox(get("/collections/{collection}/styles/{style}", "getStyle", tagTiles, "数据集的 MapLibre 样式", "MapLibre style of one collection", "style", s.style, pStyleGrid)),
 		get("/styles", "getDatasetStyles", tagTiles, "全市样式列表", "styles of the city", "styles", s.stylesOfSeveral),
-		mapbox(get("/styles/{style}", "getDatasetStyle", tagTiles, "全市或多数据集的 MapLibre 样式", "MapLibre style of the city, or of several collections", "style", s.styleOfSeveral, pDrawn)),
+		mapbox(get("/styles/{style}", "getDatasetStyle", tagTiles, "全市或多数据集的 MapLibre 样式", "MapLibre style of the city, or of several collections", "style", s.styleOfSeveral, pDrawn, pStyleGrid)),
+		get("/sprites/{sprite}.json", "getSprite", tagTiles, "样式的图标在图片中的位置", "where the icons of the styles are on the picture", "sprite", s.spriteIndex),
+		func() route {
+			r := get("/sprites/{sprite}.png", "getSpritePicture", tagTiles, "样式的图标图片", "the picture of the icons of the styles", "", s.spritePicture)
+			r.media = sprite.MediaPNG
+			return r
+		}(),
 		get("/tileMatrixSets", "getTileMatrixSets", tagTiles, "瓦片矩阵集列表", "tile matrix sets", "tileMatrixSets", s.matrixSets),
 		get("/tileMatrixSets/{tileMatrixSet}", "getTileMatrixSet", tagTiles, "瓦片矩阵集", "one tile matrix set", "tileMatrixSet", s.matrixSet),
 

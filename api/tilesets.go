@@ -42,15 +42,16 @@ func (s *Server) tilejson(w http.ResponseWriter, r *request) error {
 	stamp(w, d, d.Current)
 	return writeJSON(w, r, mediaJSON, tileJSON{
 		TileJSON: "3.0.0", Name: d.TitleZH, Scheme: "xyz",
-		Tiles:        []string{s.tilesOf(r, d)},
+		Tiles:        []string{s.tilesOf(r, d, defaultSet)},
 		VectorLayers: []tiles.VectorLayer{layer}, Bounds: d.Current.Extent, MinZoom: layer.MinZoom, MaxZoom: layer.MaxZoom,
 		Attribution: d.Attribution, Release: d.Current.Number, Revision: d.Revision,
 	}, d)
 }
 
-// tilesOf is the template of the addresses of a collection's tiles as they are now.
-func (s *Server) tilesOf(r *request, d *catalog.Dataset) string {
-	return s.origin(r.Request) + "/collections/" + d.ID + "/tiles/" + defaultSet + "/{z}/{y}/{x}?rev=" + strconv.FormatInt(d.Revision, 10)
+// tilesOf is the template of the addresses of a collection's tiles as they are now,
+// in a grid by one of its names.
+func (s *Server) tilesOf(r *request, d *catalog.Dataset, grid string) string {
+	return s.origin(r.Request) + "/collections/" + d.ID + "/tiles/" + grid + "/{z}/{y}/{x}?rev=" + strconv.FormatInt(d.Revision, 10)
 }
 
 // tilejsonOfSeveral answers TileJSON for several collections in one tile.

@@ -38,6 +38,7 @@ func TestPortal(t *testing.T) {
 	t.Run("draws", func(t *testing.T) { testDraws(t, p, b) })
 	t.Run("zooms", func(t *testing.T) { testZooms(t, p, b) })
 	t.Run("styles", func(t *testing.T) { testStyles(t, p, b) })
+	t.Run("openlayers", func(t *testing.T) { testOpenLayers(t, p, b) })
 	t.Run("feature", func(t *testing.T) { testFeature(t, p, b) })
 	t.Run("projects", func(t *testing.T) { testProjects(t, p, b) })
 	t.Run("language", func(t *testing.T) { testLanguage(t, p, b) })

@@ -1,11 +1,12 @@
 // Package styles holds what maps are coloured by as embedded files: in palettes a
-// JSON file for each table of classes, and themes.json, which says what dataset is
-// drawn in which manner and by which palette. Package tiles/style reads them.
+// JSON file for each table of classes, themes.json, which says what dataset is drawn
+// in which manner and by which palette, and in icons what points are drawn with.
+// Packages tiles/style and tiles/sprite read them.
 package styles
 
 import "embed"
 
-// FS has themes.json at its top and the folder palettes.
+// FS has themes.json at its top and the folders palettes and icons.
 //
-//go:embed themes.json palettes/*.json
+//go:embed themes.json palettes/*.json icons/*.svg
 var FS embed.FS

@@ -11,6 +11,7 @@ import (
 
 	"changde/catalog"
 	"changde/schemas/styles"
+	"changde/tiles/sprite"
 )
 
 // theme says which datasets are drawn in a manner, by which palette or colour.
@@ -18,6 +19,7 @@ type theme struct {
 	Manner   string   `json:"manner"`
 	Palette  string   `json:"palette"`
 	Color    string   `json:"color"`
+	Icon     string   `json:"icon"` // of all points, where there is no palette
 	Profiles []string `json:"profiles"`
 	Datasets []string `json:"datasets"`
 	Fields   []string `json:"fields"` // names of class columns
@@ -30,7 +32,11 @@ type theme struct {
 type Book struct {
 	themes []theme
 	any    *palette
+	sprite *sprite.Sheet
 }
+
+// Sprite is the sheet that the styles take icons from.
+func (b *Book) Sprite() *sprite.Sheet { return b.sprite }
 
 // Builtin is the book of schemas/styles.
 func Builtin() (*Book, error) {
@@ -78,7 +84,38 @@ func load(from fs.FS) (*Book, error) {
 			}
 		}
 	}
-	return b, nil
+	if b.sprite, err = sprite.Draw(from); err != nil {
+		return nil, err
+	}
+	return b, checkIcons(b.sprite.Icons(), b.themes, palettes)
+}
+
+// checkIcons finds icons that are named and not there, and those that nothing names.
+func checkIcons(there []string, themes []theme, palettes map[string]*palette) error {
+	unused := make(map[string]bool, len(there))
+	for _, icon := range there {
+		unused[icon] = true
+	}
+	named := map[string]string{} // an icon and who names it
+	for _, t := range themes {
+		named[t.Icon] = "themes.json"
+	}
+	for _, p := range palettes {
+		for _, c := range p.legend() {
+			named[c.Icon] = "palette " + p.ID
+		}
+	}
+	delete(named, "")
+	for icon, by := range named {
+		if !slices.Contains(there, icon) {
+			return fmt.Errorf("%s: there is no icon %q", by, icon)
+		}
+		delete(unused, icon)
+	}
+	for icon := range unused {
+		return fmt.Errorf("nothing is drawn with the icon %s", icon)
+	}
+	return nil
 }
 
 // paletteOf finds a theme's palette, or makes one of its only colour.
@@ -88,12 +125,15 @@ func paletteOf(palettes map[string]*palette, t *theme) (*palette, error) {
 		if !ok {
 			return nil, fmt.Errorf("there is no palette %s", t.Palette)
 		}
+		if t.Icon != "" {
+			return nil, fmt.Errorf("the icons are those of palette %s", t.Palette)
+		}
 		return p, nil
 	}
 	if !hexColor.MatchString(t.Color) {
 		return nil, fmt.Errorf("%q is no colour", t.Color)
 	}
-	return &palette{Other: Class{Color: t.Color}}, nil
+	return &palette{Other: Class{Color: t.Color, Icon: t.Icon}}, nil
 }
 
 func loadPalettes(from fs.FS) (map[string]*palette, error) {

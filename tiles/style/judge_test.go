@@ -67,13 +67,13 @@ func TestStylesAreValid(t *testing.T) {
 	t.Parallel()
 	b := builtin(t)
 	styles := map[string]*Style{
-		"city": b.Make("city", ofCity(), true, nil), "profiles": b.Make("profiles", ofProfiles(t), false, nil), "nothing": b.Make("nothing", nil, true, nil),
+		"city": b.Make("city", ofCity(), true, nil, sprites), "profiles": b.Make("profiles", ofProfiles(t), false, nil, sprites), "nothing": b.Make("nothing", nil, true, nil, sprites),
 	}
 	for _, d := range slices.Concat(ofCity(), ofProfiles(t), whatever()) {
-		styles[d.Dataset.ID] = b.Make(d.Dataset.TitleZH, []Drawn{d}, false, nil)
+		styles[d.Dataset.ID] = b.Make(d.Dataset.TitleZH, []Drawn{d}, false, nil, sprites)
 		bare := *d.Dataset
 		bare.Label, bare.Class = "", ""
-		styles[d.Dataset.ID+" bare"] = b.Make(bare.TitleZH, []Drawn{{Dataset: &bare, Tiles: d.Tiles, MaxZoom: 18}}, false, nil)
+		styles[d.Dataset.ID+" bare"] = b.Make(bare.TitleZH, []Drawn{{Dataset: &bare, Tiles: d.Tiles, MaxZoom: 18}}, false, nil, sprites)
 	}
 	styles["control"] = &Style{Version: 8, Sources: map[string]Source{}, Layers: []Layer{{ID: "a", Type: "fill", Source: "none", Paint: map[string]any{"fill-color": "mauvish"}}}}
 	faults, _ := judge(t, styles, nil)
@@ -91,10 +91,11 @@ func TestStylesAreValid(t *testing.T) {
 func TestFeaturesAreDrawnByTheirClass(t *testing.T) {
 	t.Parallel()
 	b := builtin(t)
-	standards := b.Make("profiles", ofProfiles(t), false, nil)
+	standards := b.Make("profiles", ofProfiles(t), false, nil, sprites)
 	styles := map[string]*Style{
-		"city": b.Make("city", ofCity(), false, nil), "profiles": standards,
-		"soil": b.Make("soil", []Drawn{drawn(dataset("soil", "MultiPolygon", "", "土种"), "黄壤", "红壤")}, false, nil),
+		"city": b.Make("city", ofCity(), false, nil, sprites), "profiles": standards,
+		"parts": b.Make("parts", []Drawn{drawn(dataset("parts", "Point", "", "部件名称"))}, false, nil, sprites),
+		"soil":  b.Make("soil", []Drawn{drawn(dataset("soil", "MultiPolygon", "", "土种"), "黄壤", "红壤")}, false, nil, sprites),
 	}
 	classes := func(style, id, zh string) string {
 		t.Helper()
@@ -150,9 +151,19 @@ func TestFeaturesAreDrawnByTheirClass(t *testing.T) {
 	add("city", "dltb:edge", "filter", fields{"DLBM": "0101"}, 13, true)
 	add("city", "dltb:edge", "filter", fields{"DLBM": "0101", "generalized": 40}, 13, false)
 	add("city", "dltb:fill", "filter", fields{"DLBM": "0101", "generalized": 40}, 8, true)
+	add("city", "cameras:icon", "icon-image", fields{"subtype": "球机"}, 14, "camera")
+	add("city", "assets:icon", "icon-image", fields{"type": "base_station"}, 14, "base-station")
+	add("city", "assets:icon", "icon-image", fields{"type": "building"}, 14, "asset")
+	add("city", "places:dot", "icon-image", fields{"fcode": "PPLA3"}, 14, "seat-county")
+	add("profiles", "agnp:dot", "icon-image", fields{"CLASS": "CA"}, 14, "government")
+	add("parts", "parts:icon", "icon-image", fields{"部件名称": "上水井盖"}, 14, "manhole")
+	add("parts", "parts:icon", "icon-image", fields{"部件名称": "交通信号灯"}, 14, "signal")
+	add("parts", "parts:icon", "icon-image", fields{}, 14, "asset")
 	_, answers := judge(t, styles, asks)
 	for i, got := range answers {
-		if c, ok := got.(map[string]any); ok {
+		if c, ok := got.(map[string]any); ok && c["name"] != nil {
+			got = c["name"] // of an image
+		} else if ok {
 			got = fmt.Sprintf("%.4f %.4f %.4f", c["r"], c["g"], c["b"])
 		}
 		if f, ok := got.(float64); ok {

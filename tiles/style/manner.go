@@ -5,6 +5,7 @@ const (
 	mannerPlan    = "plan"
 	mannerParcels = "parcels"
 	mannerLimits  = "limits"
+	mannerAssets  = "assets"
 )
 
 // manners finds the layers of a dataset by its theme's manner. The order of layers
@@ -19,7 +20,7 @@ var manners = map[string]func(p *pen) []Layer{
 	"roads":       roads,
 	"buildings":   buildings,
 	"places":      places,
-	"assets":      generic,
+	mannerAssets:  generic,
 	mannerLimits:  limits,
 }
 
@@ -37,7 +38,7 @@ func boundary(p *pen) []Layer {
 }
 
 func (p *pen) districts() []Layer {
-	names := p.names(76, 0, nil, values{"text-size": grow(6, 12, 8, 16, 10.5, 24), "text-letter-spacing": 0.25, "text-padding": 90}, "#7b5f78")
+	names := p.names(76, 0, nil, values{"text-size": grow(6, 12, 8, 16, 10.5, 24), "text-letter-spacing": 0.25, "text-padding": list{"interpolate", list{"linear"}, list{"zoom"}, 6, 2, 8, 10, 10, 90}}, "#7b5f78")
 	for i := range names {
 		names[i].MaxZoom = 11.5
 	}
@@ -101,9 +102,11 @@ func roads(p *pen) []Layer {
 	}, "#6b5a41")...)
 }
 
+// buildings are drawn from the zoom at which they do not hide the land that they
+// stand on.
 func buildings(p *pen) []Layer {
 	return append([]Layer{
-		{ID: "fill", Type: "fill", Filter: polygons, order: 28, Paint: values{"fill-color": p.color(), "fill-opacity": list{"interpolate", list{"linear"}, list{"zoom"}, 13, 0.7, 15, 0.95}}},
+		{ID: "fill", Type: "fill", MinZoom: 12.5, Filter: polygons, order: 28, Paint: values{"fill-color": p.color(), "fill-opacity": list{"interpolate", list{"linear"}, list{"zoom"}, 13, 0.7, 15, 0.95}}},
 		p.single(Layer{ID: "edge", Type: "line", MinZoom: 14.5, Filter: polygons, order: 29, Paint: values{"line-color": "#ab9d8b", "line-width": 0.7}}),
 	}, p.names(69, 17, nil, values{"text-size": 11, "text-max-width": 7, "text-padding": 6}, "#6a5f4e")...)
 }
@@ -112,11 +115,12 @@ func buildings(p *pen) []Layer {
 func places(p *pen) []Layer {
 	size := p.palette.choose(p.class, nameSize)
 	shown := list{">=", list{"zoom"}, p.palette.choose(p.class, fromZoom)}
-	return append([]Layer{{ID: "dot", Type: "circle", Filter: shown, order: 50, Paint: values{
-		"circle-color": "#fffdf8", "circle-stroke-color": p.color(), "circle-stroke-width": 1.4, "circle-radius": grow(8, times(0.14, size), 14, times(0.24, size)),
-	}}}, p.names(75, 0, shown, values{
+	return append([]Layer{
+		{ID: "dot", Type: "symbol", Filter: shown, Layout: p.icons(grow(6, 0.55, 10, 0.75, 14, 1.1)), order: 50},
+	}, p.names(75, 0, shown, values{
 		"text-size":            list{"interpolate", list{"linear"}, list{"zoom"}, 8, times(0.86, size), 13, size},
-		"text-variable-anchor": list{"left", "right", "top", "bottom"}, "text-radial-offset": 0.55, "text-justify": "auto",
+		"text-variable-anchor": list{"left", "right", "top", "bottom"}, "text-radial-offset": 0.6, "text-justify": "auto",
+		"text-anchor": "left", "text-offset": list{0.6, 0}, // for maps that know one place only
 		"symbol-sort-key": list{"-", 0, size}, "text-padding": 3,
 	}, p.color())...)
 }
@@ -129,17 +133,25 @@ func limits(p *pen) []Layer {
 	}, p.names(71, 14, nil, values{"text-size": 11.5, "text-max-width": 8, "text-padding": 8}, p.color())...)
 }
 
-// generic draws whatever geometry there is.
+// generic draws whatever geometry there is, points with the icon of their class on a
+// disc in its colour.
 func generic(p *pen) []Layer {
-	return append([]Layer{
+	radius, away := grow(8, 2.4, 13, 5.5, 16, 8), 0.8
+	var icons []Layer
+	if p.palette.hasIcons() {
+		radius, away = grow(8, 2.4, 12, 4.5, 13, 7.5, 16, 10), 1.05
+		icons = []Layer{{ID: "icon", Type: "symbol", MinZoom: 12.5, Filter: points, Layout: p.icons(grow(13, 0.7, 16, 0.95)), order: 55}}
+	}
+	return append(append([]Layer{
 		{ID: "fill", Type: "fill", Filter: polygons, order: 14, Paint: values{"fill-color": p.color(), "fill-opacity": 0.35}},
 		p.single(Layer{ID: "edge", Type: "line", Filter: polygons, order: 15, Paint: values{"line-color": p.color(), "line-width": grow(8, 0.5, 14, 1.2)}}),
 		{ID: "under", Type: "line", Filter: lines, Layout: round, order: 42, Paint: values{"line-color": "#fffdf8", "line-width": grow(8, 2, 14, 5)}},
 		{ID: "line", Type: "line", Filter: lines, Layout: round, order: 43, Paint: values{"line-color": p.color(), "line-width": grow(8, 1, 14, 2.6)}},
 		{ID: "point", Type: "circle", Filter: points, order: 54, Paint: values{
-			"circle-color": p.color(), "circle-stroke-color": "#fffdf8", "circle-radius": grow(8, 2.4, 13, 5.5, 16, 8), "circle-stroke-width": grow(8, 0.6, 13, 1.4),
+			"circle-color": p.color(), "circle-stroke-color": "#fffdf8", "circle-radius": radius, "circle-stroke-width": grow(8, 0.6, 13, 1.4),
 		}},
-	}, p.names(71, 14, nil, values{
-		"text-size": 11.5, "text-max-width": 8, "text-padding": 6, "text-variable-anchor": list{"top", "bottom", "left", "right"}, "text-radial-offset": 0.8,
+	}, icons...), p.names(71, 14, nil, values{
+		"text-size": 11.5, "text-max-width": 8, "text-padding": 6, "text-variable-anchor": list{"top", "bottom", "left", "right"}, "text-radial-offset": away,
+		"text-anchor": "top", "text-offset": list{0, away}, // for maps that know one place only
 	}, p.color())...)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,6 +22,8 @@ type Class struct {
 	ZH    string   `json:"zh"`
 	EN    string   `json:"en"`
 	Color string   `json:"color"` // #rrggbb
+	// Icon is what points are drawn with, one of the sheet; empty for none.
+	Icon string `json:"icon,omitempty"`
 	// Width of lines and Size of names, both relative, and From, the zoom at which
 	// the class appears; 0 where the manner of drawing has no use for them.
 	Width float64 `json:"width,omitempty"`
@@ -120,6 +123,12 @@ func color(c Class) any     { return c.Color }
 func lineWidth(c Class) any { return c.Width }
 func nameSize(c Class) any  { return c.Size }
 func fromZoom(c Class) any  { return c.From }
+func iconOf(c Class) any    { return c.Icon }
+
+// hasIcons reports whether points of any class are drawn with an icon.
+func (p *palette) hasIcons() bool {
+	return slices.ContainsFunc(p.legend(), func(c Class) bool { return c.Icon != "" })
+}
 
 // choose is the expression that finds of for the class a feature is in, by its
 // field. Without a field every feature is of the class of the others.

@@ -66,6 +66,12 @@ func (p *pen) single(l Layer) Layer {
 	return l
 }
 
+// icons is the layout of points with the icons of their classes, which all are drawn
+// and leave room to names.
+func (p *pen) icons(size any) values {
+	return values{"icon-image": p.palette.choose(p.class, iconOf), "icon-size": size, "icon-allow-overlap": true, "icon-ignore-placement": true}
+}
+
 // names writes the labels, or nothing where the dataset has none. layout is
 // changed.
 func (p *pen) names(order int, from float64, filter any, layout values, ink any) []Layer {

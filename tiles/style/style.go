@@ -1,7 +1,8 @@
 // Package style says how datasets are drawn: MapLibre styles (version 8) of one
 // dataset or of several, coloured by the standards of their layers where there is
-// one. They name no glyphs, no sprite and no font, so that a map draws every label
-// from the fonts of the reader's system and asks nobody else for anything.
+// one. They name no glyphs and no font, so that a map draws every label from the fonts
+// of the reader's system; tiles and icons are from where the style is, and nobody else
+// is asked for anything.
 package style
 
 import (
@@ -25,6 +26,7 @@ type Style struct {
 	Metadata Metadata          `json:"metadata"`
 	Center   *[2]float64       `json:"center,omitempty"` // longitude, latitude
 	Zoom     float64           `json:"zoom,omitempty"`
+	Sprite   string            `json:"sprite,omitempty"`
 	Sources  map[string]Source `json:"sources"`
 	Layers   []Layer           `json:"layers"`
 }
@@ -32,6 +34,9 @@ type Style struct {
 // Metadata is what a page beside the map shows.
 type Metadata struct {
 	Legends map[string]Legend `json:"changde:legends"` // by dataset
+	// Webfonts is where ol-mapbox-style fetches fonts from that the system lacks, by
+	// default from another host; noFonts keeps it to those of the system.
+	Webfonts string `json:"ol:webfonts"`
 }
 
 // Legend says what the colours of a dataset mean. Classes is empty where it is
@@ -43,6 +48,7 @@ type Legend struct {
 	Match   string  `json:"match,omitempty"` // how codes name values: prefix, value or part
 	Source  string  `json:"source,omitempty"`
 	Note    string  `json:"note,omitempty"` // what was not checked
+	Icon    string  `json:"icon,omitempty"` // of its points, where all have the same
 	Classes []Class `json:"classes,omitempty"`
 }
 
@@ -85,16 +91,22 @@ type Drawn struct {
 	Classes []string
 }
 
+// noFonts is the address of a style sheet without fonts.
+const noFonts = "data:text/css,"
+
 // paper is the colour of the map where nothing is drawn.
 const paper = "#efeae0"
 
 // Make makes the style of the datasets. Areas lie under lines, lines under points,
 // points under names, whatever the order of the datasets. With overview, as for
-// the whole city, layers that would cover the framework are there but not visible.
-// view is what the map shows first; nil for the extent of the datasets.
-func (b *Book) Make(name string, drawn []Drawn, overview bool, view *catalog.Bounds) *Style {
+// the whole city, layers that would cover the framework are there but not visible,
+// and assets begin at zoom 11.
+// view is what the map shows first; nil for the extent of the datasets. sprites is the
+// address, whole and without a slash at its end, below which the files of the book's
+// sheet are.
+func (b *Book) Make(name string, drawn []Drawn, overview bool, view *catalog.Bounds, sprites string) *Style {
 	s := &Style{
-		Version: 8, Name: name, Metadata: Metadata{Legends: map[string]Legend{}}, Sources: map[string]Source{},
+		Version: 8, Name: name, Sprite: sprites + "/" + b.sprite.Name(), Metadata: Metadata{Legends: map[string]Legend{}, Webfonts: noFonts}, Sources: map[string]Source{},
 		Layers: []Layer{{ID: "paper", Type: "background", Paint: map[string]any{"background-color": paper}}},
 	}
 	var extent *catalog.Bounds
@@ -107,8 +119,8 @@ func (b *Book) Make(name string, drawn []Drawn, overview bool, view *catalog.Bou
 		layers, legend := b.layers(d)
 		for _, l := range layers {
 			l.ID, l.Source, l.SourceLayer = id+":"+l.ID, id, id
-			if overview && b.covers(d.Dataset) {
-				l.Layout = invisible(l.Layout)
+			if overview {
+				l = b.ofOverview(d.Dataset, l)
 			}
 			s.Layers = append(s.Layers, l)
 		}
@@ -139,11 +151,27 @@ func (b *Book) layers(d Drawn) ([]Layer, Legend) {
 	default:
 		p.palette = &palette{Other: Class{ZH: legend.ZH, EN: legend.EN, Color: b.any.hue(d.Dataset.ID)}}
 	}
-	if p.class != "" && len(p.palette.Classes) > 0 {
+	if p.class == "" || len(p.palette.Classes) == 0 {
+		legend.Icon = p.palette.Other.Icon
+	} else {
 		legend.Column, legend.Match, legend.Source, legend.Note = p.class, p.palette.Match, p.palette.Source, p.palette.Uncertain
 		legend.Classes = p.palette.legend()
 	}
 	return draw(p), legend
+}
+
+// assetsFrom is the zoom from which a map of the whole city shows assets.
+const assetsFrom = 11
+
+// ofOverview is a layer of a dataset as the style of the whole city has it.
+func (b *Book) ofOverview(d *catalog.Dataset, l Layer) Layer {
+	if b.covers(d) {
+		l.Layout = invisible(l.Layout)
+	}
+	if t := b.themeOf(d); t != nil && t.Manner == mannerAssets {
+		l.MinZoom = max(l.MinZoom, assetsFrom)
+	}
+	return l
 }
 
 // covers reports whether a dataset would hide the framework of the city: areas of

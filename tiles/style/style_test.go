@@ -12,6 +12,9 @@ import (
 	"changde/ingest/profile"
 )
 
+// sprites is where the tests say that icons are.
+const sprites = "http://127.0.0.1/sprites"
+
 func builtin(t *testing.T) *Book {
 	t.Helper()
 	b, err := Builtin()
@@ -179,7 +182,7 @@ func TestThemeIsByProfileThenIdThenField(t *testing.T) {
 func TestWhatWasGatheredHasNoOutlineAndNoName(t *testing.T) {
 	t.Parallel()
 	b := builtin(t)
-	s := b.Make("x", slices.Concat(ofCity(), whatever()), false, nil)
+	s := b.Make("x", slices.Concat(ofCity(), whatever()), false, nil, sprites)
 	for id, want := range map[string]string{
 		"dltb:fill": `["==",["geometry-type"],"Polygon"]`, "dltb:edge": `["all",["==",["geometry-type"],"Polygon"],["!",["has","generalized"]]]`,
 		"dltb:names": `["!",["has","generalized"]]`, "soil:edge": `["all",["==",["geometry-type"],"Polygon"],["!",["has","generalized"]]]`,
@@ -197,24 +200,24 @@ func TestWhatWasGatheredHasNoOutlineAndNoName(t *testing.T) {
 
 func TestNothingIsAskedOfOthers(t *testing.T) {
 	t.Parallel()
-	s := builtin(t).Make("x", slices.Concat(ofCity(), whatever(), ofProfiles(t)), true, nil)
+	s := builtin(t).Make("x", slices.Concat(ofCity(), whatever(), ofProfiles(t)), true, nil, sprites)
 	text := encoded(t, s)
-	for _, word := range []string{`"glyphs"`, `"sprite"`, "text-font", "icon-image"} {
+	for _, word := range []string{`"glyphs"`, "text-font"} {
 		if strings.Contains(text, word) {
 			t.Errorf("the style has %s", word)
 		}
 	}
-	if n := strings.Count(text, "://"); n != len(s.Sources) {
-		t.Errorf("%d addresses for %d sources", n, len(s.Sources))
+	if n := strings.Count(text, "http://127.0.0.1/"); n != len(s.Sources)+1 || n != strings.Count(text, "://") {
+		t.Errorf("%d addresses for %d sources and the sprite", n, len(s.Sources))
 	}
 }
 
 func TestOrderOfTheCity(t *testing.T) {
 	t.Parallel()
 	b := builtin(t)
-	s := b.Make("x", slices.Concat(ofCity(), whatever()), true, &catalog.Bounds{111.3, 28.8, 112.0, 29.3})
+	s := b.Make("x", slices.Concat(ofCity(), whatever()), true, &catalog.Bounds{111.3, 28.8, 112.0, 29.3}, sprites)
 	at := func(id string) int { return slices.IndexFunc(s.Layers, func(l Layer) bool { return l.ID == id }) }
-	order := []string{"paper", "dltb:fill", "planning:fill", "lakes:fill", "buildings:fill", "roads:casing", "roads:line", "xzq:line", "cameras:point", "dltb:names", "roads:names", "places:names", "xzq:names"}
+	order := []string{"paper", "dltb:fill", "planning:fill", "lakes:fill", "buildings:fill", "roads:casing", "roads:line", "xzq:line", "places:dot", "cameras:point", "cameras:icon", "dltb:names", "roads:names", "places:names", "xzq:names"}
 	for i, id := range order {
 		if at(id) < 0 || i > 0 && at(id) < at(order[i-1]) {
 			t.Errorf("%s is not above what comes before it: %v", id, s.Layers)
@@ -225,13 +228,19 @@ func TestOrderOfTheCity(t *testing.T) {
 			t.Errorf("%s: visibility %v, want %v", id, got, want)
 		}
 	}
+	if l := find(t, s, "cameras:point"); l.MinZoom != 11 {
+		t.Errorf("the city has cameras from zoom %v", l.MinZoom)
+	}
+	if l := find(t, s, "cameras:icon"); l.MinZoom != 12.5 {
+		t.Errorf("the city has icons of cameras from zoom %v", l.MinZoom)
+	}
 	if s.Center == nil || *s.Center != [2]float64{111.65, 29.05} || s.Zoom < 9 || s.Zoom > 11 {
 		t.Errorf("the map begins at %v, zoom %v", s.Center, s.Zoom)
 	}
 	// What is hidden in one style is not in the next.
-	again := b.Make("x", slices.Concat(ofCity(), whatever()), false, nil)
+	again := b.Make("x", slices.Concat(ofCity(), whatever()), false, nil, sprites)
 	for _, l := range again.Layers {
-		if l.Layout["visibility"] != nil {
+		if l.Layout["visibility"] != nil || l.ID == "cameras:point" && l.MinZoom != 0 {
 			t.Errorf("%s is hidden where it was asked for", l)
 		}
 	}
@@ -239,7 +248,7 @@ func TestOrderOfTheCity(t *testing.T) {
 
 func TestLegends(t *testing.T) {
 	t.Parallel()
-	s := builtin(t).Make("x", slices.Concat(ofCity(), whatever()), false, nil)
+	s := builtin(t).Make("x", slices.Concat(ofCity(), whatever()), false, nil, sprites)
 	legend := s.Metadata.Legends["dltb"]
 	if legend.Column != "DLBM" || legend.Match != "prefix" || legend.Classes[0].ZH != "耕地" || !strings.Contains(legend.Source, "制图规范") {
 		t.Errorf("legend of dltb: %+v", legend)
@@ -254,8 +263,14 @@ func TestLegends(t *testing.T) {
 	if len(soil) != 4 || soil[0].ZH != "黄壤" || soil[3].ZH != "其他" {
 		t.Errorf("legend of soil: %+v", soil)
 	}
-	if c := s.Metadata.Legends["bare"].Classes; c != nil {
-		t.Errorf("legend of one colour: %v", c)
+	if l := s.Metadata.Legends["bare"]; l.Classes != nil || l.Icon != "" {
+		t.Errorf("legend of one colour: %+v", l)
+	}
+	if l := s.Metadata.Legends["cameras"]; l.Classes != nil || l.Icon != "camera" {
+		t.Errorf("legend of one icon: %+v", l)
+	}
+	if l := s.Metadata.Legends["assets"]; l.Icon != "" || l.Classes[0].Icon != "server-room" {
+		t.Errorf("legend of icons by class: %+v", l)
 	}
 }
 
@@ -286,13 +301,18 @@ func TestMix(t *testing.T) {
 
 func TestFaultyBooksAreRefused(t *testing.T) {
 	t.Parallel()
+	const dot = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 18 18"><circle cx="9" cy="9" r="4" fill="#ffffff"/></svg>`
 	const anyPalette = `{"id":"any","match":"value","hues":["#112233"],"classes":[],"other":{"zh":"其他","en":"Other","color":"#112233"}}`
 	table := func(match, codes, color string) string {
 		return `{"id":"p","match":"` + match + `","classes":[{"codes":[` + codes + `],"zh":"甲","en":"A","color":"` + color + `"}],"other":{"zh":"乙","en":"B","color":"#112233"}}`
 	}
 	good := table("prefix", `"1"`, "#112233")
 	for name, c := range map[string]struct{ palette, themes, want string }{
-		"good":            {good, `[{"manner":"areas","palette":"p","profiles":["x"]}]`, ""},
+		"good":            {good, `[{"manner":"areas","palette":"p","profiles":["x"]},{"manner":"assets","color":"#112233","icon":"dot"}]`, ""},
+		"no such icon":    {good, `[{"manner":"assets","color":"#112233","icon":"dash"}]`, `no icon "dash"`},
+		"icon of a class": {strings.Replace(good, `"en":"A"`, `"en":"A","icon":"dash"`, 1), `[]`, `palette p: there is no icon "dash"`},
+		"unused icon":     {good, `[]`, "the icon dot"},
+		"icon and table":  {good, `[{"manner":"assets","palette":"p","icon":"dot"}]`, "icons are those of palette p"},
 		"colour":          {table("prefix", `"1"`, "red"), `[]`, "class 0"},
 		"twice":           {table("prefix", `"1","1"`, "#112233"), `[]`, `"1"`},
 		"match":           {table("regex", `"1"`, "#112233"), `[]`, `"regex"`},
@@ -308,7 +328,7 @@ func TestFaultyBooksAreRefused(t *testing.T) {
 		"no theme colour": {good, `[{"manner":"areas","color":"red"}]`, `"red"`},
 	} {
 		_, err := load(fstest.MapFS{
-			"palettes/any.json": {Data: []byte(anyPalette)}, "palettes/p.json": {Data: []byte(c.palette)}, "themes.json": {Data: []byte(c.themes)},
+			"palettes/any.json": {Data: []byte(anyPalette)}, "palettes/p.json": {Data: []byte(c.palette)}, "themes.json": {Data: []byte(c.themes)}, "icons/dot.svg": {Data: []byte(dot)},
 		})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
