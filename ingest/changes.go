@@ -168,12 +168,12 @@ func forgetPlaces(ctx context.Context, tx pgx.Tx, id int64) error {
 
 // finishList takes from the list of a differential delivery the columns by which it
 // was compared, and indexes it.
-func finishList(ctx context.Context, tx pgx.Tx, list string) error {
+func finishList(ctx context.Context, tx pgx.Tx, list string, rows int64) error {
 	q := new(postgis.SQL).Raw("ALTER TABLE ").Ident("difference", list).Raw(" DROP COLUMN ").Ident(listedOp).Raw(", DROP COLUMN ").Ident(listedFields)
 	if _, err := tx.Exec(ctx, q.String()); err != nil {
 		return fmt.Errorf("list changes: %w", err)
 	}
-	return indexList(ctx, tx, list)
+	return indexList(ctx, tx, list, rows)
 }
 
 // present refuses rows of an appending delivery whose key is there already.

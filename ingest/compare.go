@@ -222,14 +222,14 @@ func (s *sides) count(ctx context.Context, tx pgx.Tx, d *Difference) error {
 
 // list writes the changed features into difference.<table>, each with the shape
 // it will have, or had when it is removed: what is shown as a table and a map.
-func (s *sides) list(ctx context.Context, tx pgx.Tx, table string, as listing) error {
+func (s *sides) list(ctx context.Context, tx pgx.Tx, table string, rows int64, as listing) error {
 	q := new(postgis.SQL).Raw("CREATE TABLE ").Ident("difference", table).Raw(" AS SELECT row_number() OVER (ORDER BY c.a, c.b) AS fid, ")
 	s.appendListed(q, as, func(q *postgis.SQL, side, name string) { q.Ident(side, name) })
 	q.Raw(" FROM changes c LEFT JOIN ").Add(s.a).Raw(" x ON x.fid = c.a LEFT JOIN ").Add(s.b).Raw(" y ON y.fid = c.b")
 	if _, err := tx.Exec(ctx, q.String(), q.Args()...); err != nil {
 		return fmt.Errorf("list changes: %w", err)
 	}
-	return indexList(ctx, tx, table)
+	return indexList(ctx, tx, table, rows)
 }
 
 // listing says what a list of changes shows of its rows.
@@ -279,16 +279,25 @@ func (s *sides) appendListed(q *postgis.SQL, as listing, column func(q *postgis.
 	q.Raw(" AS geom")
 }
 
-// indexList gives a list of changes what readers and the release need.
-func indexList(ctx context.Context, tx pgx.Tx, table string) error {
-	for _, q := range []*postgis.SQL{
+// shortList is how many changes are looked through for those in a box as fast as an
+// index on their shapes is made: in a few milliseconds.
+const shortList = 30_000
+
+// indexList gives a list of so many changes what readers and the release need.
+func indexList(ctx context.Context, tx pgx.Tx, table string, rows int64) error {
+	statements := []*postgis.SQL{
+		// A second process would be started for longer than it works.
+		new(postgis.SQL).Raw("SET LOCAL max_parallel_maintenance_workers = 0"),
 		new(postgis.SQL).Raw("ALTER TABLE ").Ident("difference", table).Raw(" ADD PRIMARY KEY (fid)"),
-		new(postgis.SQL).Raw("CREATE INDEX ON ").Ident("difference", table).Raw(" USING gist (geom)"),
 		// Of what kind the rows are, a few of them tell.
 		new(postgis.SQL).Raw("SET LOCAL default_statistics_target = 5"),
 		new(postgis.SQL).Raw("ANALYZE ").Ident("difference", table).Raw(" (kind, before_fid, row_number)"),
 		new(postgis.SQL).Raw("SET LOCAL default_statistics_target TO DEFAULT"),
-	} {
+	}
+	if rows > shortList {
+		statements = append(statements, new(postgis.SQL).Raw("CREATE INDEX ON ").Ident("difference", table).Raw(" USING gist (geom)"))
+	}
+	for _, q := range statements {
 		if _, err := tx.Exec(ctx, q.String()); err != nil {
 			return fmt.Errorf("list changes: %w", err)
 		}
@@ -407,7 +416,7 @@ func (l *loader) compare(ctx context.Context, tx pgx.Tx, b *base, id int64, stag
 		return nil, tooManyChanges(touched)
 	}
 	if s.comparer != Changes && d.Listed {
-		if err := s.list(ctx, tx, list, as); err != nil {
+		if err := s.list(ctx, tx, list, touched, as); err != nil {
 			return nil, err
 		}
 	}
@@ -427,7 +436,7 @@ func (l *loader) compare(ctx context.Context, tx pgx.Tx, b *base, id int64, stag
 		}
 	}
 	if s.comparer == Changes {
-		err = finishList(ctx, tx, list)
+		err = finishList(ctx, tx, list, touched)
 	}
 	return d, err
 }

@@ -13,27 +13,33 @@ const (
 	maxShownText   = 200
 )
 
-// appendValues appends the changed fields c.fields of one side as a JSON object, each
-// value as its text, cut where it is long; NULL for rows that did not change so. A
-// value is written only where its field changed.
+// appendValues appends the fields that differ between the rows x and y as a JSON
+// object of their values on one side, each as its text, cut where it is long; NULL
+// for rows that did not change so. A value is written only where its field changed,
+// and without a query within, which would keep the rows from several processes.
 func (s *sides) appendValues(q *postgis.SQL, side string, column func(q *postgis.SQL, side, name string)) {
-	fields := new(postgis.SQL).Raw("c.fields[1:").Int(maxShownFields).Raw("]")
-	q.Raw("CASE WHEN c.kind = 'changed' AND c.fields <> '{}' THEN jsonb_object(").Add(fields).
-		Raw(", ARRAY(SELECT CASE WHEN length(v) > ").Int(maxShownText).Raw(" THEN left(v, ").Int(maxShownText - 1).Raw(") || '…' ELSE v END FROM (SELECT CASE f")
+	q.Raw("CASE WHEN c.kind = 'changed' AND c.fields <> '{}' THEN jsonb_object((NULL::text[]")
 	for _, c := range s.columns {
-		q.Raw(" WHEN ").Literal(c.Name).Raw(" THEN ")
-		if c.Type == layer.Timestamp {
+		q.Raw(" || CASE WHEN ")
+		column(q, "x", c.Name)
+		q.Raw(" IS DISTINCT FROM ")
+		column(q, "y", c.Name)
+		q.Raw(" THEN ARRAY[").Literal(c.Name).Raw(", ")
+		value := new(postgis.SQL)
+		column(value, side, c.Name)
+		switch c.Type {
+		case layer.Timestamp:
 			// As the features are written, whatever the session's zone.
-			q.Raw("to_json(")
-			column(q, side, c.Name)
-			q.Raw(" AT TIME ZONE 'UTC')#>>'{}' || 'Z'")
-			continue
+			q.Raw("to_json(").Add(value).Raw(" AT TIME ZONE 'UTC')#>>'{}' || 'Z'")
+		case layer.Text:
+			q.Raw("CASE WHEN length(").Add(value).Raw(") > ").Int(maxShownText).Raw(" THEN left(").Add(value).Raw(", ").Int(maxShownText - 1).
+				Raw(") || '…' ELSE ").Add(value).Raw(" END")
+		default:
+			q.Add(value).Raw("::text")
 		}
-		column(q, side, c.Name)
-		q.Raw("::text")
+		q.Raw("] END")
 	}
-	// Without the barriers a value would be written as often as it is looked at.
-	q.Raw(" END AS v FROM (SELECT unnest(").Add(fields).Raw(") AS f OFFSET 0) n OFFSET 0) u)) END")
+	q.Raw(")[1:").Int(2 * maxShownFields).Raw("]) END")
 }
 
 // DifferenceColumns are the attributes of a listed difference; values tells whether

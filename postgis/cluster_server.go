@@ -193,7 +193,11 @@ func (s *starter) settings(srv server) []string {
 	}
 	if s.durable {
 		set = append(set, "fsync=on", "synchronous_commit=on", "full_page_writes=on",
-			fmt.Sprintf("shared_buffers=%dMB", buffers), "max_wal_size=4GB", "checkpoint_timeout=15min")
+			fmt.Sprintf("shared_buffers=%dMB", buffers), "max_wal_size=4GB", "checkpoint_timeout=15min",
+			// A release writes a hundred megabytes of log within a second: into a buffer
+			// that the log writer empties all the while, not at the commit alone, and into
+			// files that are there.
+			"wal_buffers=64MB", "wal_writer_delay=10ms", "min_wal_size=1GB")
 	} else {
 		set = append(set, "fsync=off", "synchronous_commit=off", "full_page_writes=off",
 			fmt.Sprintf("shared_buffers=%dMB", min(buffers, 128)), "max_wal_size=2GB", "checkpoint_timeout=1h")

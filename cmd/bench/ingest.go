@@ -2,10 +2,8 @@ package main
 
 import (
 	"archive/zip"
-	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -100,103 +98,6 @@ func (b *bench) floor(ctx context.Context, ours []time.Duration) error {
 	}
 	b.add("交付入库 / delivery loaded and released", "COPY binary + 3 indexes, the floor", ours, floor, 2)
 	return nil
-}
-
-// onlyChanges loads the parcels once and measures what differs from them.
-func (b *bench) onlyChanges(ctx context.Context) error {
-	shp, err := unpack(b.parcels.File, filepath.Join(b.dir, "shp"))
-	if err != nil {
-		return err
-	}
-	full, err := timed(func() error { return b.release(ctx, "dltb", shp, "") })
-	if err != nil {
-		return err
-	}
-	return b.changes(ctx, shp, []time.Duration{full})
-}
-
-// changes delivers one row in a hundred, changed, as a differential delivery, first
-// rows from all over the city and then those of one part of it; and all rows again,
-// of which none changed.
-func (b *bench) changes(ctx context.Context, shp string, full []time.Duration) error {
-	var scattered, together, same []time.Duration
-	for n := range b.runs {
-		for _, kind := range []struct {
-			rows  string
-			times *[]time.Duration
-		}{
-			{"fid % 100 = 7", &scattered},
-			{"fid <= (SELECT max(fid) / 100 FROM data.dltb)", &together},
-		} {
-			d, err := b.differential(ctx, n, kind.rows)
-			if err != nil {
-				return err
-			}
-			*kind.times = append(*kind.times, d)
-		}
-		d, err := timed(func() error { return b.release(ctx, "dltb", shp, "") })
-		if err != nil {
-			return err
-		}
-		same = append(same, d)
-	}
-	b.add("差异交付 1 %，遍布全市 / differential delivery of 1 %, from all over the city", "全量首次入库 / our first full load", scattered, full, 0.05)
-	b.add("差异交付 1 %，集中一片 / differential delivery of 1 %, of one part", "全量首次入库 / our first full load", together, full, 0.05)
-	b.add("全量再交付，1 % 不同 / full delivery again, 1 % differs", "全量首次入库 / our first full load", same, full, 0)
-	return nil
-}
-
-// differential delivers some of the parcels with another remark.
-func (b *bench) differential(ctx context.Context, run int, which string) (time.Duration, error) {
-	path, err := b.changed(ctx, run, which)
-	if err != nil {
-		return 0, err
-	}
-	// The first write of a page after a checkpoint logs all of it: a monthly delivery
-	// meets no page that was written since.
-	if _, err := b.pool.Exec(ctx, "CHECKPOINT"); err != nil {
-		return 0, err
-	}
-	i := ingest.New(b.pool, ingest.Config{City: b.city})
-	return timed(func() error {
-		plan, err := i.Plan(ctx, ingest.Request{Files: []string{path}, Dataset: "dltb", Mode: ingest.Changes, Confirm: true})
-		if err != nil {
-			return err
-		}
-		report, err := i.Run(ctx, plan, nil)
-		if err == nil && (report.Refused > 0 || report.Difference.Changed == 0) {
-			return fmt.Errorf("the differential delivery changed %d rows and lost %d", report.Difference.Changed, report.Refused)
-		}
-		return err
-	})
-}
-
-// changed writes some of the parcels with another remark, as GeoJSON with a change
-// flag.
-func (b *bench) changed(ctx context.Context, run int, which string) (string, error) {
-	path := filepath.Join(b.dir, fmt.Sprintf("changes_%d.geojson", run))
-	f, err := os.Create(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	rows, err := b.pool.Query(ctx, `SELECT json_build_object('type', 'Feature', 'geometry', ST_AsGeoJSON(geom, 12)::json,
-		'properties', to_jsonb(d) - 'fid' - 'rev' - 'geom' || jsonb_build_object('BZ', $1::text, 'op', 'U'))::text
-		FROM data.dltb d WHERE `+which+` ORDER BY fid`, fmt.Sprintf("第 %d 次变更", run))
-	if err != nil {
-		return "", err
-	}
-	defer rows.Close()
-	w := bufio.NewWriter(f)
-	for rows.Next() {
-		if _, err := w.Write(append(rows.RawValues()[0], '\n')); err != nil {
-			return "", err
-		}
-	}
-	if err := errors.Join(rows.Err(), w.Flush()); err != nil {
-		return "", err
-	}
-	return path, nil
 }
 
 // rules loads the parcels by their standard, with every quality rule.
