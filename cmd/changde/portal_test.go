@@ -322,6 +322,7 @@ func testDraws(t *testing.T, p portal, browser context.Context) {
 	if got := page.text(".attribution"); !strings.Contains(got, "边界为示意，非标准地图") || !strings.Contains(got, "GeoNames") {
 		t.Errorf("attribution %q lacks the credits or that boundaries are illustrative", got)
 	}
+	page.wait(`/default-[0-9a-f]+\.png/.test(getComputedStyle(document.querySelector('[data-collection="service_terminals"] .swatch')).backgroundImage)`)
 	row := page.text(`[data-collection="dltb"]`)
 	for _, want := range []string{"地类图斑", "合成", "第 1 版", "耕地"} {
 		if !strings.Contains(row, want) {

@@ -24,10 +24,14 @@ var manners = map[string]func(p *pen) []Layer{
 	mannerLimits:  limits,
 }
 
-// boundary draws districts: a dashed line on a pale band, and their names as far
-// as the view holds districts.
+// tints tell districts that lie side by side apart, by their ids.
+var tints = list{"match", list{"%", list{"to-number", list{"id"}}, 5}, 0, "#fbf7ee", 1, "#f7f5e9", 2, "#faf3ea", 3, "#f5f5ec", "#f9f4f1"}
+
+// boundary draws districts: pale areas, a dashed line on a band, and their names as
+// far as the view holds districts.
 func boundary(p *pen) []Layer {
 	return append([]Layer{
+		{ID: "fill", Type: "fill", Filter: polygons, order: 5, Paint: values{"fill-color": tints, "fill-antialias": false}},
 		{ID: "band", Type: "line", Layout: values{"line-join": "round"}, order: 34, Paint: values{
 			"line-color": p.color(), "line-opacity": 0.16, "line-width": grow(6, 2, 10, 6, 14, 11),
 		}},

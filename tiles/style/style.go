@@ -47,8 +47,9 @@ type Legend struct {
 	Column  string  `json:"column,omitempty"`
 	Match   string  `json:"match,omitempty"` // how codes name values: prefix, value or part
 	Source  string  `json:"source,omitempty"`
-	Note    string  `json:"note,omitempty"` // what was not checked
-	Icon    string  `json:"icon,omitempty"` // of its points, where all have the same
+	Note    string  `json:"note,omitempty"`  // what was not checked
+	Color   string  `json:"color,omitempty"` // of all, where there are no classes
+	Icon    string  `json:"icon,omitempty"`  // of all points, where there are no classes
 	Classes []Class `json:"classes,omitempty"`
 }
 
@@ -75,8 +76,14 @@ type Layer struct {
 	Filter      any            `json:"filter,omitempty"`
 	Layout      map[string]any `json:"layout,omitempty"`
 	Paint       map[string]any `json:"paint,omitempty"`
+	Metadata    LayerMetadata  `json:"metadata"`
 
-	order int // lower is further down
+	order int
+}
+
+// LayerMetadata is what a page that joins layers of several styles must know.
+type LayerMetadata struct {
+	Order int `json:"changde:order"` // lower is further down
 }
 
 // Drawn is a dataset of a style.
@@ -118,7 +125,7 @@ func (b *Book) Make(name string, drawn []Drawn, overview bool, view *catalog.Bou
 		}
 		layers, legend := b.layers(d)
 		for _, l := range layers {
-			l.ID, l.Source, l.SourceLayer = id+":"+l.ID, id, id
+			l.ID, l.Source, l.SourceLayer, l.Metadata.Order = id+":"+l.ID, id, id, l.order
 			if overview {
 				l = b.ofOverview(d.Dataset, l)
 			}
@@ -152,7 +159,7 @@ func (b *Book) layers(d Drawn) ([]Layer, Legend) {
 		p.palette = &palette{Other: Class{ZH: legend.ZH, EN: legend.EN, Color: b.any.hue(d.Dataset.ID)}}
 	}
 	if p.class == "" || len(p.palette.Classes) == 0 {
-		legend.Icon = p.palette.Other.Icon
+		legend.Color, legend.Icon = p.palette.Other.Color, p.palette.Other.Icon
 	} else {
 		legend.Column, legend.Match, legend.Source, legend.Note = p.class, p.palette.Match, p.palette.Source, p.palette.Uncertain
 		legend.Classes = p.palette.legend()

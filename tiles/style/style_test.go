@@ -217,10 +217,13 @@ func TestOrderOfTheCity(t *testing.T) {
 	b := builtin(t)
 	s := b.Make("x", slices.Concat(ofCity(), whatever()), true, &catalog.Bounds{111.3, 28.8, 112.0, 29.3}, sprites)
 	at := func(id string) int { return slices.IndexFunc(s.Layers, func(l Layer) bool { return l.ID == id }) }
-	order := []string{"paper", "dltb:fill", "planning:fill", "lakes:fill", "buildings:fill", "roads:casing", "roads:line", "xzq:line", "places:dot", "cameras:point", "cameras:icon", "dltb:names", "roads:names", "places:names", "xzq:names"}
+	order := []string{"paper", "xzq:fill", "dltb:fill", "planning:fill", "lakes:fill", "buildings:fill", "roads:casing", "roads:line", "xzq:line", "places:dot", "cameras:point", "cameras:icon", "dltb:names", "roads:names", "places:names", "xzq:names"}
 	for i, id := range order {
 		if at(id) < 0 || i > 0 && at(id) < at(order[i-1]) {
 			t.Errorf("%s is not above what comes before it: %v", id, s.Layers)
+		}
+		if i > 0 && find(t, s, id).Metadata.Order < find(t, s, order[i-1]).Metadata.Order {
+			t.Errorf("%s says that it is not above %s", id, order[i-1])
 		}
 	}
 	for id, want := range map[string]any{"planning:fill": "none", "soil:under": "none", "bare:point": nil, "dltb:fill": nil, "roads:line": nil} {
@@ -263,13 +266,13 @@ func TestLegends(t *testing.T) {
 	if len(soil) != 4 || soil[0].ZH != "黄壤" || soil[3].ZH != "其他" {
 		t.Errorf("legend of soil: %+v", soil)
 	}
-	if l := s.Metadata.Legends["bare"]; l.Classes != nil || l.Icon != "" {
+	if l := s.Metadata.Legends["bare"]; l.Classes != nil || l.Icon != "" || len(l.Color) != 7 {
 		t.Errorf("legend of one colour: %+v", l)
 	}
-	if l := s.Metadata.Legends["cameras"]; l.Classes != nil || l.Icon != "camera" {
+	if l := s.Metadata.Legends["cameras"]; l.Classes != nil || l.Icon != "camera" || l.Color != "#4a4e69" {
 		t.Errorf("legend of one icon: %+v", l)
 	}
-	if l := s.Metadata.Legends["assets"]; l.Icon != "" || l.Classes[0].Icon != "server-room" {
+	if l := s.Metadata.Legends["assets"]; l.Icon != "" || l.Color != "" || l.Classes[0].Icon != "server-room" {
 		t.Errorf("legend of icons by class: %+v", l)
 	}
 }

@@ -4,7 +4,7 @@ import type { Difference } from './deliverytypes';
 import { kindColors, kindSigns } from './deliverywords';
 import { count } from './format';
 import { both, t } from './i18n';
-import { legendOf } from './theme';
+import { classOf } from './theme';
 import * as state from './state';
 
 /** What a delivery changes of the current release, or one release of another, with the sentence that says so. */
@@ -51,9 +51,9 @@ export function fieldTitle(dataset: string, field: string): string {
 
 /** The name of a class by the legend of the layer, where the code is in it. */
 function classTitle(dataset: string, code: string): string {
-  const c = state.byId.value.get(dataset);
-  const known = c && legendOf(c).flatMap((k) => k.codes.map((prefix) => ({ prefix, k }))).filter(({ prefix }) => code.toUpperCase().startsWith(prefix)).sort((a, b) => b.prefix.length - a.prefix.length)[0]?.k;
-  return known ? both(known.zh, known.en) : '';
+  const known = classOf(state.drawings.value.get(dataset)?.legend, code);
+  // The classes of no table are called as their values are.
+  return known && known.zh !== code ? both(known.zh, known.en) : '';
 }
 
 /** The row of the classes that are counted together. */

@@ -3,7 +3,7 @@ import { count, day } from './format';
 import { both, t } from './i18n';
 import { PageLink } from './marks';
 import * as state from './state';
-import { groupOf, groups, legendOf, themeOf, titleOf } from './theme';
+import { groupOf, groups, themeOf, titleOf } from './theme';
 import type { Collection } from './types';
 import type { Key } from './zh';
 
@@ -42,9 +42,9 @@ export function LayerPanel() {
 
 function LayerRow({ c }: { c: Collection }) {
   const on = state.on.value.has(c.id);
-  const from = state.tileJSON.value.get(c.id)?.minzoom ?? 0;
+  const from = state.drawings.value.get(c.id)?.source.minzoom ?? 0;
   const tooFar = on && state.view.value !== null && state.view.value.zoom < from;
-  const legend = legendOf(c);
+  const legend = state.drawings.value.get(c.id)?.legend.classes ?? [];
   const owner = c.owner ? both(c.owner.name, c.owner.nameEn) : t('platform');
   const box = c.extent?.spatial?.bbox?.[0];
   return (
@@ -72,7 +72,7 @@ function LayerRow({ c }: { c: Collection }) {
           <ul class="legend" aria-label={t('legend')}>
             {legend.map((k) => (
               <li key={k.zh}>
-                <i style={{ background: k.color }} class={themeOf(c).kind === 'roads' ? 'line' : undefined} />
+                {k.icon ? <Icon name={k.icon} disc={themeOf(c).kind === 'places' ? null : k.color} /> : <i style={{ background: k.color }} class={themeOf(c).kind === 'roads' ? 'line' : undefined} />}
                 {both(k.zh, k.en)}
               </li>
             ))}
@@ -89,12 +89,25 @@ function LayerRow({ c }: { c: Collection }) {
   );
 }
 
+/** An icon of the map, on a disc or by itself. */
+function Icon({ name, disc }: { name: string; disc: string | null }) {
+  const sheet = state.sprite.value;
+  const at = sheet?.index[name];
+  const picture = sheet && at ? `image-set(url("${sheet.url}.png") 1x, url("${sheet.url}@2x.png") 2x) ${-at.x}px ${-at.y}px` : '';
+  return <span class="swatch" aria-hidden="true" style={{ background: `${picture} ${disc ?? ''}` }} />;
+}
+
 /** The manner in which a layer is drawn, in little. */
 export function Swatch({ c }: { c: Collection }) {
-  const theme = themeOf(c);
-  switch (theme.kind) {
+  const legend = state.drawings.value.get(c.id)?.legend ?? {};
+  const classes = legend.classes ?? [];
+  const last = classes[classes.length - 1];
+  const color = legend.color ?? last?.color ?? '#8a8378';
+  const icon = legend.icon ?? last?.icon;
+  switch (themeOf(c).kind) {
     case 'symbol':
-      return <svg class="swatch" viewBox="0 0 18 18" aria-hidden="true"><circle cx="9" cy="9" r="8" fill={theme.symbol.color} /><text x="9" y="12.6" text-anchor="middle" font-size="10" fill="#fff">{theme.symbol.glyph}</text></svg>;
+      if (icon) return <Icon name={icon} disc={color} />;
+      break;
     case 'boundary':
       return <svg class="swatch" viewBox="0 0 18 18" aria-hidden="true"><rect x="2" y="3" width="14" height="12" fill="#fbf7ee" stroke="#8d6a86" stroke-width="1.4" stroke-dasharray="4 1.6 1 1.6" /></svg>;
     case 'places':
@@ -107,10 +120,9 @@ export function Swatch({ c }: { c: Collection }) {
       return <svg class="swatch" viewBox="0 0 18 18" aria-hidden="true"><path d="M3 4h7v4h5v7H3z" fill="#d8cdbf" stroke="#ab9d8b" /></svg>;
     case 'landuse':
     case 'planning': {
-      const [a, b, d, e] = legendOf(c).filter((_, i) => i < 10 && i % 2 === 0);
+      const [a, b, d, e] = classes.filter((_, i) => i < 10 && i % 2 === 0);
       return <svg class="swatch" viewBox="0 0 18 18" aria-hidden="true"><path d="M2 2h7v7H2z" fill={a?.color} /><path d="M9 2h7v7H9z" fill={b?.color} /><path d="M2 9h7v7H2z" fill={d?.color} /><path d="M9 9h7v7H9z" fill={e?.color} /><path d="M2 2h14v14H2z" fill="none" stroke="#7a6a50" stroke-opacity=".5" /></svg>;
     }
-    case 'generic':
-      return <svg class="swatch" viewBox="0 0 18 18" aria-hidden="true"><rect x="3" y="3" width="12" height="12" rx="3" fill={theme.color} fill-opacity=".5" stroke={theme.color} stroke-width="1.4" /></svg>;
   }
+  return <svg class="swatch" viewBox="0 0 18 18" aria-hidden="true"><rect x="3" y="3" width="12" height="12" rx="3" fill={color} fill-opacity=".5" stroke={color} stroke-width="1.4" /></svg>;
 }

@@ -8,14 +8,11 @@ import { labelPoint } from './labels';
 import { probe } from './probe';
 import * as state from './state';
 import { buildStyle, changeSource, type Shown } from './style';
-import { themeOf } from './theme';
+import { namedByPoint, namedPolygons, themeOf } from './theme';
 import type { Box, Collection, Feature } from './types';
 
 /** Families for labels, which are all drawn from the fonts of the reader's system. */
 const fonts = '"Noto Sans SC","Noto Sans CJK SC","Source Han Sans SC","PingFang SC","Microsoft YaHei",sans-serif';
-
-/** Polygon collections up to this many rows get one name for each polygon, not one for each tile. */
-const namedPolygons = 200;
 
 const labels = signal<ReadonlyMap<string, GeoJSON.Feature[]>>(new Map());
 
@@ -100,7 +97,7 @@ function follow(map: MapLibre): void {
   let wasOffline = false;
   effect(() => {
     const away = offline.value;
-    if (wasOffline && !away) for (const id of state.tileJSON.peek().keys()) if (map.getSource(id)) map.refreshTiles(id);
+    if (wasOffline && !away) for (const id of state.drawings.peek().keys()) if (map.getSource(id)) map.refreshTiles(id);
     wasOffline = away;
   });
 }
@@ -108,11 +105,11 @@ function follow(map: MapLibre): void {
 function currentStyle() {
   const shown: Shown[] = [];
   for (const collection of state.collections.value ?? []) {
-    const tiles = state.tileJSON.value.get(collection.id);
-    if (!tiles) continue;
+    const drawing = state.drawings.value.get(collection.id);
+    if (!drawing || !state.on.value.has(collection.id)) continue;
     const release = state.releases.value.get(collection.id);
     const address = release === undefined ? local : (href: string) => `${local(href).split('?')[0]}?release=${release}`;
-    shown.push({ collection, visible: state.on.value.has(collection.id), tiles: { ...tiles, tiles: tiles.tiles.map(address) } });
+    shown.push({ collection, drawing: { ...drawing, source: { ...drawing.source, tiles: drawing.source.tiles.map(address) } } });
   }
   const selection = [...state.assetShapes.value];
   const f = state.feature.value;
@@ -121,7 +118,7 @@ function currentStyle() {
   const names = [...labels.value].flatMap(([id, features]) => (state.byId.value.has(id) ? features : []));
   const overlay = state.overlay.value;
   if (overlay?.mark) selection.push(overlay.mark);
-  return buildStyle({ shown, labels: collect(names), selection: collect(selection), overlay });
+  return buildStyle({ shown, labels: collect(names), selection: collect(selection), overlay, sprite: state.sprite.value?.url });
 }
 
 function collect(features: GeoJSON.Feature[]): GeoJSON.FeatureCollection {
@@ -132,9 +129,8 @@ const named = new Set<string>();
 
 /** Reads the polygons of a small collection once to place one name in each. */
 function nameOnce(c: Collection): void {
-  const kind = themeOf(c).kind;
   const mark = `${c.id}@${c.revision}`;
-  if ((kind !== 'boundary' && kind !== 'water') || !c.label || c.rows > namedPolygons || !/polygon|geometry/i.test(c.geometryType) || named.has(mark)) return;
+  if (!namedByPoint(c) || named.has(mark)) return;
   named.add(mark);
   get<{ features: Feature[] }>(`/collections/${c.id}/items?limit=${namedPolygons}`)
     .then(({ features }) => {

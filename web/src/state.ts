@@ -1,9 +1,9 @@
 import { batch, computed, effect, signal, untracked } from '@preact/signals';
-import { get, key, offline, RequestError, setKey } from './api';
+import { get, key, local, offline, RequestError, setKey } from './api';
 import { formatHash, formatPage, parseHash, type Page, type Place } from './hash';
 import { lang, setLang } from './i18n';
 import { onAtFirst, sorted, themeOf } from './theme';
-import type { Asset, Box, Collection, Feature, Landing, ProjectDetail, TileJSON } from './types';
+import type { Asset, Box, Collection, Drawing, Feature, Landing, ProjectDetail, ServedStyle, Sprite } from './types';
 
 export interface Picked {
   collection: string;
@@ -29,7 +29,9 @@ export interface Overlay {
 export const landing = signal<Landing | null>(null);
 /** null until the catalogue has been read. */
 export const collections = signal<Collection[] | null>(null);
-export const tileJSON = signal<ReadonlyMap<string, TileJSON>>(new Map());
+/** How collections are drawn, as the API says. */
+export const drawings = signal<ReadonlyMap<string, Drawing>>(new Map());
+export const sprite = signal<Sprite | null>(null);
 /** Layers that are switched on, visible to the caller or not: signing in again brings them back. */
 export const on = signal<ReadonlySet<string>>(new Set());
 export const view = signal<{ zoom: number; lat: number; lon: number } | null>(null);
@@ -121,14 +123,10 @@ function accept(home: Landing, list: Collection[]): void {
       on.value = new Set([...on.value, ...list.filter(onAtFirst).map((c) => c.id)]);
     }
     const ids = new Set(list.map((c) => c.id));
-    tileJSON.value = new Map([...tileJSON.value].filter(([id, tiles]) => ids.has(id) && sameRevision(tiles, list.find((c) => c.id === id))));
+    drawings.value = new Map([...drawings.value].filter(([id]) => ids.has(id)));
     under.value = under.value.filter((p) => ids.has(p.collection));
     if (picked.value && !ids.has(picked.value.collection)) pick([]);
   });
-}
-
-function sameRevision(tiles: TileJSON & { revision?: number }, c: Collection | undefined): boolean {
-  return tiles.revision === undefined || tiles.revision === c?.revision;
 }
 
 /** Tries a key; only one that the server knows is kept. Throws RequestError. */
@@ -147,7 +145,7 @@ export async function signOut(): Promise<void> {
   setKey('');
   batch(() => {
     collections.value = (collections.value ?? []).filter((c) => c.sharing === 'public');
-    tileJSON.value = new Map([...tileJSON.value].filter(([id]) => byId.value.has(id)));
+    drawings.value = new Map([...drawings.value].filter(([id]) => byId.value.has(id)));
     pick([]);
   });
   await loadCatalogue();
@@ -288,23 +286,49 @@ function watchPicked(): void {
   });
 }
 
-/** Keeps a TileJSON for every layer that is on and in sight. */
-function watchTileJSON(): void {
-  const asked = new Set<string>();
+/** As many collections as one style of the API may draw. */
+const stylePart = 100;
+
+/** Reads how the collections are drawn, again when one of them has changed. */
+function watchStyles(): void {
+  let read = '';
   effect(() => {
-    for (const c of collections.value ?? []) {
-      const name = `${c.id}@${c.revision}`;
-      if (!on.value.has(c.id) || tileJSON.value.has(c.id) || asked.has(name)) continue;
-      asked.add(name);
-      untracked(() => get<TileJSON>(`/collections/${c.id}/tilejson`))
-        .then((tiles) => {
-          if (!byId.value.has(c.id)) return;
-          tileJSON.value = new Map(tileJSON.value).set(c.id, { ...tiles, tiles: tiles.tiles.slice(0, 4) });
+    const list = collections.value ?? [];
+    const wanted = list.map((c) => `${c.id}@${c.revision}`).join();
+    if (wanted === read) return;
+    read = wanted;
+    const failed = (error: unknown) => {
+      if (read === wanted) read = ''; // the next catalogue tries again
+      notify(error);
+    };
+    for (let i = 0; i < list.length; i += stylePart) {
+      const ids = list.slice(i, i + stylePart).map((c) => c.id);
+      untracked(() => get<ServedStyle>(`/styles/default?collections=${ids.join()}`))
+        .then((style) => {
+          if (read === wanted) draw(style);
         })
-        .catch(notify)
-        .finally(() => asked.delete(name));
+        .catch(failed);
     }
   });
+}
+
+function draw(style: ServedStyle): void {
+  const next = new Map(drawings.value);
+  for (const [id, source] of Object.entries(style.sources)) {
+    next.set(id, { source, layers: style.layers.filter((l) => 'source' in l && l.source === id), legend: style.metadata['changde:legends'][id] ?? {} });
+  }
+  const url = style.sprite && local(style.sprite);
+  const other = url && url !== sprite.value?.url;
+  batch(() => {
+    drawings.value = next;
+    if (other) sprite.value = { url, index: {} };
+  });
+  if (!other) return;
+  get<Sprite['index']>(`${url.slice(location.origin.length)}.json`)
+    .then((index) => {
+      sprite.value = { url, index };
+    })
+    .catch(notify);
 }
 
 /** Marks the entries of the browser's history that this page made. */
@@ -356,7 +380,7 @@ export async function begin(): Promise<void> {
   if (start.page) page.value = start.page;
   if (start.releases) releases.value = new Map(Object.entries(start.releases));
   watchPicked();
-  watchTileJSON();
+  watchStyles();
   effect(() => {
     projectCode.value;
     untracked(refreshProject);

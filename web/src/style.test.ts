@@ -1,9 +1,8 @@
 import { createExpression, validateStyleMin } from '@maplibre/maplibre-gl-style-spec';
 import { describe, expect, test } from 'vitest';
-import { assets, landUse, planning, roads } from './classes';
-import { buildStyle, byPart, byPrefix, collectionLayers } from './style';
-import { colorOf, groupOf, legendOf, sorted, themeOf } from './theme';
-import type { Collection } from './types';
+import { buildStyle } from './style';
+import { classOf, groupOf, sorted, themeOf } from './theme';
+import type { Collection, Drawing } from './types';
 
 function collection(id: string, more: Partial<Collection> = {}): Collection {
   return {
@@ -12,42 +11,51 @@ function collection(id: string, more: Partial<Collection> = {}): Collection {
   };
 }
 
-const all = [
-  ...['xzq', 'places', 'rivers', 'lakes', 'roads', 'buildings', 'planning', 'service_terminals', 'cameras', 'projects', 'whatever'].map((id) => collection(id)),
-  collection('dltb', { class: 'DLBM' }),
-  collection('bare', { class: '', label: '' }),
-  collection('roads', { id: 'roads', class: '', label: '' }),
-];
-
 const empty: GeoJSON.FeatureCollection = { type: 'FeatureCollection', features: [] };
 
-function styleOf(collections: Collection[]) {
-  return buildStyle({
-    shown: collections.map((c) => ({ collection: c, visible: true, tiles: { tiles: [`http://127.0.0.1/${c.id}/{z}/{y}/{x}`], minzoom: 3, maxzoom: 14 } })),
-    labels: empty,
-    selection: empty,
-  });
+/** A collection as the API draws it: layers of an order each. */
+function drawingOf(id: string, orders: Record<string, number>): Drawing {
+  return {
+    source: { type: 'vector', tiles: [`http://127.0.0.1/${id}/{z}/{y}/{x}`], minzoom: 3, maxzoom: 14 },
+    layers: Object.entries(orders).map(([part, order]) => ({
+      id: `${id}:${part}`, source: id, 'source-layer': id, metadata: { 'changde:order': order },
+      ...(part.endsWith('names')
+        ? { type: 'symbol' as const, filter: ['!', ['has', 'generalized']], layout: { 'text-field': ['to-string', ['get', 'NAME']], 'text-size': 12, 'text-padding': 90 } }
+        : { type: 'fill' as const, paint: { 'fill-color': '#123456' } }),
+    })) as Drawing['layers'],
+    legend: {},
+  };
 }
+
+const parts: Record<string, Record<string, number>> = {
+  xzq: { fill: 5, names: 76 }, dltb: { fill: 10 }, lakes: { fill: 20, names: 72, 'area-names': 72 }, roads: { fill: 31, names: 70 }, places: { names: 75 }, cameras: { fill: 54 },
+};
+
+function styleOf(collections: Collection[]) {
+  return buildStyle({ shown: collections.map((c) => ({ collection: c, drawing: drawingOf(c.id, parts[c.id]!) })), labels: empty, selection: empty, sprite: 'http://127.0.0.1/sprites/default-1' });
+}
+
+const all = Object.keys(parts).map((id) => collection(id));
 
 test('every style is valid by the style specification', () => {
   for (const c of all) expect(validateStyleMin(styleOf([c]) as never), c.id).toEqual([]);
-  const unique = [...new Map(all.map((c) => [c.id, c])).values()];
-  expect(validateStyleMin(styleOf(unique) as never)).toEqual([]);
+  expect(validateStyleMin(styleOf(all) as never)).toEqual([]);
 });
 
-test('no style needs glyphs, sprites or a font by name', () => {
-  const style = styleOf(all.slice(0, 12));
+test('no style needs glyphs or a font by name', () => {
+  const style = styleOf(all);
   expect(style.glyphs).toBeUndefined();
-  expect(style.sprite).toBeUndefined();
+  expect(style.sprite).toBe('http://127.0.0.1/sprites/default-1');
+  expect(buildStyle({ shown: [], labels: empty, selection: empty }).sprite).toBeUndefined();
   expect(JSON.stringify(style)).not.toContain('text-font');
 });
 
 test('areas lie under lines, lines under points, points under names', () => {
-  const style = styleOf(all.slice(0, 12));
+  const style = styleOf(all);
   const at = (id: string) => style.layers.findIndex((l) => l.id === id);
   for (const [below, above] of [
-    ['-paper', 'xzq:fill'], ['xzq:fill', 'dltb:fill'], ['dltb:fill', 'planning:fill'], ['planning:fill', 'rivers:line'], ['rivers:line', 'roads:casing'],
-    ['roads:casing', 'roads:line'], ['roads:line', 'cameras:point'], ['cameras:point', '-selected-line'], ['-selected-line', 'roads:names'], ['roads:names', 'places:names'],
+    ['-paper', 'xzq:fill'], ['xzq:fill', 'dltb:fill'], ['dltb:fill', 'lakes:fill'], ['lakes:fill', 'roads:fill'], ['roads:fill', 'cameras:fill'],
+    ['cameras:fill', '-selected-line'], ['-selected-line', 'roads:names'], ['roads:names', 'places:names'],
   ] as const) {
     expect(at(below), below).toBeGreaterThanOrEqual(0);
     expect(at(below), `${below} under ${above}`).toBeLessThan(at(above));
@@ -78,40 +86,35 @@ function evaluate(expression: unknown, properties: Record<string, unknown>, zoom
   return String(made.value.evaluate({ zoom } as never, { type: 3, properties } as never));
 }
 
-describe('classes', () => {
-  const land = (code: string) => evaluate(byPrefix('DLBM', landUse, '#123456'), { DLBM: code });
-  test.each([['0101', '耕地'], ['05H1', '商服用地'], ['0301K', '林地'], ['203', '住宅与城镇村'], ['0810', '草地与公园绿地'], ['08H2', '公共管理与公共服务用地']])('DLBM %s is %s', (code, name) => {
-    expect(land(code)).toBe(landUse.find((k) => k.zh === name)!.color);
-  });
-  test('an unknown or absent code has the fallback', () => {
-    expect(land('99')).toBe('#123456');
-    expect(evaluate(byPrefix('DLBM', landUse, '#123456'), {})).toBe('#123456');
-    expect(byPrefix('', landUse, '#123456')).toBe('#123456');
-  });
-  test.each([['R2', '居住用地'], ['r2', '居住用地'], ['E1', '水域'], ['E2', '非建设用地'], ['G1', '绿地与广场']])('plan %s is %s', (code, name) => {
-    expect(evaluate(byPrefix('YDXZDM', planning, '#000'), { YDXZDM: code })).toBe(planning.find((k) => k.zh === name)!.color);
-  });
-  test.each([['trunk', 1], ['国道', 1], ['primary', 2], ['城市主干路', 2], ['county', 3], ['residential', 4], ['', 4]])('road %s is class %d', (value, index) => {
-    expect(evaluate(byPart('class', roads, (k) => k.color), { class: value })).toBe(roads[index]!.color);
-  });
-  test('colours differ within a table', () => {
-    for (const table of [landUse, planning]) expect(new Set(table.map((k) => k.color)).size).toBe(table.length);
-  });
+test('small collections of areas are named at one point each', () => {
+  const names = (id: string, layer: string, more: Partial<Collection> = {}) =>
+    styleOf([collection(id, more)]).layers.find((l) => l.id === layer) as { source: string; layout: Record<string, unknown>; filter: unknown };
+  for (const [id, layer] of [['xzq', 'xzq:names'], ['lakes', 'lakes:area-names']] as const) {
+    const at = names(id, layer);
+    expect(at.source).toBe('-labels');
+    expect(at.filter).toEqual(['==', ['get', 'collection'], id]);
+    expect(at.layout).toMatchObject({ 'text-field': ['get', 'name'], 'text-size': 12 });
+    expect(names(id, layer, { rows: 201 }).source).toBe(id);
+    expect(names(id, layer, { geometryType: 'MultiLineString' }).source).toBe(id);
+  }
+  expect(names('lakes', 'lakes:names').source).toBe('lakes');
+  expect(names('places', 'places:names').source).toBe('places');
 });
 
-test('small roads wait for their zoom', () => {
-  const line = collectionLayers(collection('roads', { class: 'class' })).find(([, l]) => l.id === 'roads:line')![1] as { filter: unknown };
-  const drawn = (zoom: number, kind: string) => evaluate(line.filter, { class: kind }, zoom);
-  expect(drawn(9, 'trunk')).toBe('true');
-  expect(drawn(9, 'track')).toBe('false');
-  expect(drawn(12, 'track')).toBe('true');
-});
-
-test('a collection nobody foresaw keeps its colour and gets a layer for each type of geometry', () => {
-  expect(colorOf('water_gates')).toBe(colorOf('water_gates'));
-  expect(colorOf('water_gates')).not.toBe(colorOf('water_towers'));
-  const kinds = collectionLayers(collection('whatever')).map(([, l]) => l.type);
-  expect(kinds).toEqual(expect.arrayContaining(['fill', 'line', 'circle', 'symbol']));
+describe('the class of a value', () => {
+  const named = (codes: string[], zh: string) => ({ codes, zh, en: zh, color: '#123456' });
+  const prefix = { match: 'prefix' as const, classes: [named(['08'], '公共'), named(['0810', '087'], '公园'), named(['R'], '居住'), { zh: '其他', en: 'Other', color: '#654321' }] };
+  test.each([['0801', '公共'], ['0810', '公园'], ['0810a', '公园'], ['r2', '居住'], ['99', undefined], ['', undefined]])('%s begins as %s', (value, name) => {
+    expect(classOf(prefix, value)?.zh).toBe(name);
+  });
+  test('by value and by part', () => {
+    const classes = [named(['trunk'], '国道'), named(['road'], '路')];
+    expect(classOf({ match: 'value', classes }, 'trunk')?.zh).toBe('国道');
+    expect(classOf({ match: 'value', classes }, 'Trunk road')).toBeUndefined();
+    expect(classOf({ match: 'part', classes }, 'Trunk Road')?.zh).toBe('国道');
+    expect(classOf(undefined, 'trunk')).toBeUndefined();
+    expect(classOf({ color: '#123456' }, 'trunk')).toBeUndefined();
+  });
 });
 
 test('groups, themes and order', () => {
@@ -121,14 +124,5 @@ test('groups, themes and order', () => {
   expect(groupOf(collection('projects'))).toBe('projects');
   expect(groupOf(collection('soil'))).toBe('other');
   expect(themeOf(collection('survey_2009', { class: 'DLBM' })).kind).toBe('landuse');
-  expect(legendOf(collection('buildings'))).toEqual([]);
   expect(sorted([collection('b'), collection('dltb'), collection('a'), collection('xzq')]).map((c) => c.id)).toEqual(['xzq', 'dltb', 'a', 'b']);
-});
-
-test('assets that projects build look like those of the asset collections', () => {
-  const point = collectionLayers(collection('assets', { class: 'type' })).find(([, l]) => l.id === 'assets:point')![1] as { paint: { 'circle-color': unknown } };
-  const color = (type: string) => evaluate(point.paint['circle-color'], { type });
-  expect(color('camera')).toBe(assets['cameras']!.color);
-  expect(color('building')).toBe(assets['assets']!.color);
-  expect(legendOf(collection('assets', { class: 'type' })).map((k) => k.zh)).toContain('视频监控点');
 });

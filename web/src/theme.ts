@@ -1,8 +1,6 @@
-import { assets, assetSymbols, landUse, places, planning, roads, type Class, type Symbol } from './classes';
 import { both } from './i18n';
-import { assetTypes } from './words';
+import type { Collection, Legend, LegendClass } from './types';
 import type { Key } from './zh';
-import type { Collection } from './types';
 
 export type Group = 'framework' | 'planning' | 'assets' | 'projects' | 'other';
 
@@ -15,16 +13,9 @@ export const groups: [Group, Key][] = [
   ['other', 'groupOther'],
 ];
 
-export type Theme =
-  | { kind: 'boundary' }
-  | { kind: 'places' }
-  | { kind: 'water' }
-  | { kind: 'roads' }
-  | { kind: 'buildings' }
-  | { kind: 'landuse' }
-  | { kind: 'planning' }
-  | { kind: 'symbol'; symbol: Symbol }
-  | { kind: 'generic'; color: string };
+export interface Theme {
+  kind: 'boundary' | 'places' | 'water' | 'roads' | 'buildings' | 'landuse' | 'planning' | 'symbol' | 'generic';
+}
 
 const framework: Record<string, Theme['kind']> = {
   xzq: 'boundary',
@@ -37,44 +28,47 @@ const framework: Record<string, Theme['kind']> = {
   dltb: 'landuse',
 };
 
-/** How a collection is drawn. A collection that nobody foresaw gets a colour of its own, the same every time. */
+const assets = new Set(['service_terminals', 'server_rooms', 'cabinets', 'fibre_lines', 'network_nodes', 'cameras', 'assets', 'projects']);
+
+/** What sort of layer a collection is, in the list and under the pointer; how it is drawn the API says. */
 export function themeOf(c: Collection): Theme {
   const known = framework[c.id];
-  if (known) return { kind: known } as Theme;
-  const symbol = assets[c.id];
-  if (symbol) return { kind: 'symbol', symbol };
+  if (known) return { kind: known };
+  if (assets.has(c.id)) return { kind: 'symbol' };
   const field = c.class.toUpperCase();
   if (/^(DLBM|GHDLBM|TDLYLX)$/.test(field)) return { kind: 'landuse' };
   if (c.id.startsWith('planning') || /^(GB50137|YDDM|YDXZDM|LANDCODE)$/.test(field)) return { kind: 'planning' };
-  return { kind: 'generic', color: colorOf(c.id) };
+  return { kind: 'generic' };
+}
+
+/** Polygon collections up to this many rows get one name for each polygon, not one for each piece of it in a tile. */
+export const namedPolygons = 200;
+
+/** Whether the polygons of a collection are named at one point each. */
+export function namedByPoint(c: Collection): boolean {
+  const { kind } = themeOf(c);
+  return (kind === 'boundary' || kind === 'water') && c.label !== '' && c.rows <= namedPolygons && /polygon|geometry/i.test(c.geometryType);
 }
 
 /** The group of the layer list a collection belongs to. */
 export function groupOf(c: Collection): Group {
   if (c.id === 'projects') return 'projects';
   if (framework[c.id]) return 'framework';
-  if (assets[c.id]) return 'assets';
+  if (assets.has(c.id)) return 'assets';
   if (themeOf(c).kind === 'planning') return 'planning';
   return 'other';
 }
 
-/** Classes to show in the legend; empty when the collection is drawn in one manner. */
-export function legendOf(c: Collection): Class[] {
-  switch (themeOf(c).kind) {
-    case 'landuse':
-      return landUse;
-    case 'planning':
-      return planning;
-    case 'roads':
-      return c.class ? roads : [];
-    case 'places':
-      return c.class ? places : [];
-    case 'symbol':
-      return c.id === 'assets' && c.class
-        ? Object.entries(assetSymbols).map(([type, { color }]) => ({ codes: [type], zh: assetTypes[type]![0], en: assetTypes[type]![1], color }))
-        : [];
+/** The class of a legend that a value is in, as the map finds it; none for the values of no class. */
+export function classOf(legend: Legend | undefined, value: string): LegendClass | undefined {
+  const named = (legend?.classes ?? []).flatMap((k) => (k.codes ?? []).map((code) => ({ code, k })));
+  switch (legend?.match) {
+    case 'prefix':
+      return named.filter(({ code }) => value.toUpperCase().startsWith(code)).sort((a, b) => b.code.length - a.code.length)[0]?.k;
+    case 'part':
+      return named.find(({ code }) => value.toLowerCase().includes(code))?.k;
     default:
-      return [];
+      return named.find(({ code }) => code === value)?.k;
   }
 }
 
@@ -82,13 +76,6 @@ export function legendOf(c: Collection): Class[] {
 export function titleOf(c: Collection): string {
   const title = both(c.title, c.titleEn);
   return c.synthetic ? title.replace(/\s*[（(](合成|synthetic)[）)]$/, '') : title;
-}
-
-/** A muted colour that depends on the id alone. */
-export function colorOf(id: string): string {
-  let hash = 2166136261; // FNV-1a
-  for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 16777619) >>> 0;
-  return `hsl(${hash % 360}, 42%, ${42 + ((hash >>> 9) % 3) * 6}%)`;
 }
 
 const order = ['xzq', 'counties', 'places', 'rivers', 'lakes', 'roads', 'buildings', 'dltb', 'projects'];

@@ -1,5 +1,7 @@
 /** The parts of the HTTP contract that the portal reads. Boxes are west, south, east, north in degrees. */
 
+import type { LayerSpecification, VectorSourceSpecification } from 'maplibre-gl';
+
 export type Box = [number, number, number, number];
 
 export interface Link {
@@ -55,11 +57,42 @@ export interface Collection {
   fields: Field[];
 }
 
-export interface TileJSON {
-  tiles: string[];
-  bounds?: Box;
-  minzoom?: number;
-  maxzoom?: number;
+/** Values that are drawn alike. */
+export interface LegendClass {
+  codes?: string[];
+  zh: string;
+  en: string;
+  color: string;
+  icon?: string;
+}
+
+/** What the colours of a collection mean; without classes it is drawn in one colour. */
+export interface Legend {
+  match?: 'prefix' | 'value' | 'part';
+  color?: string;
+  icon?: string;
+  classes?: LegendClass[];
+}
+
+/** A MapLibre style as the API makes it: a source for each collection, and layers that tell their place among those of others. */
+export interface ServedStyle {
+  sprite?: string;
+  metadata: { 'changde:legends': Record<string, Legend> };
+  sources: Record<string, VectorSourceSpecification & { tiles: string[] }>;
+  layers: LayerSpecification[];
+}
+
+/** How one collection is drawn. */
+export interface Drawing {
+  source: ServedStyle['sources'][string];
+  layers: LayerSpecification[];
+  legend: Legend;
+}
+
+/** The sheet of icons: its address without an ending, and where each icon is on its picture for screens of one pixel to a pixel. */
+export interface Sprite {
+  url: string;
+  index: Record<string, { x: number; y: number; width: number; height: number }>;
 }
 
 export type Value = string | number | boolean | null;

@@ -73,7 +73,7 @@ const results: Words = {
   fail: ['不合格', 'failed'],
 };
 
-export const assetTypes: Words = {
+const assetTypes: Words = {
   server_room: ['机房', 'server room'],
   cabinet: ['机柜', 'cabinet'],
   line: ['线路', 'line'],
