@@ -88,6 +88,9 @@ func testOpenLayers(t *testing.T, p portal, browser context.Context) {
 		if seen < 3000 || agree*100 < c.atLeast*seen || agree <= beside {
 			t.Errorf("zoom %d: of %d positions %d agree, and %d with what is beside them", c.zoom, seen, agree, beside)
 		}
+		if c.zoom == 10 && !eval[bool](page, `window.__portal.named('xzq')`) {
+			t.Error("districts have no names at zoom 10")
+		}
 		if c.zoom == 16 {
 			parcelsAreThere(t, p, page, degrees)
 		}

@@ -42,11 +42,8 @@ func boundary(p *pen) []Layer {
 }
 
 func (p *pen) districts() []Layer {
-	names := p.names(76, 0, nil, values{"text-size": grow(6, 12, 8, 16, 10.5, 24), "text-letter-spacing": 0.25, "text-padding": list{"interpolate", list{"linear"}, list{"zoom"}, 6, 2, 8, 10, 10, 90}}, "#7b5f78")
-	for i := range names {
-		names[i].MaxZoom = 11.5
-	}
-	return names
+	// ol-mapbox-style takes a maxzoom for one in metres, whatever the map's units.
+	return p.names(76, 0, list{"<=", list{"zoom"}, 11}, values{"text-size": grow(6, 12, 8, 16, 10.5, 24), "text-letter-spacing": 0.25, "text-padding": list{"interpolate", list{"linear"}, list{"zoom"}, 6, 2, 8, 10, 10, 90}}, "#7b5f78")
 }
 
 // areas fills polygons by class.

@@ -72,7 +72,6 @@ type Layer struct {
 	Source      string         `json:"source,omitempty"`
 	SourceLayer string         `json:"source-layer,omitempty"`
 	MinZoom     float64        `json:"minzoom,omitempty"`
-	MaxZoom     float64        `json:"maxzoom,omitempty"`
 	Filter      any            `json:"filter,omitempty"`
 	Layout      map[string]any `json:"layout,omitempty"`
 	Paint       map[string]any `json:"paint,omitempty"`

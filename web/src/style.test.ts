@@ -94,6 +94,7 @@ test('small collections of areas are named at one point each', () => {
     expect(at.source).toBe('-labels');
     expect(at.filter).toEqual(['==', ['get', 'collection'], id]);
     expect(at.layout).toMatchObject({ 'text-field': ['get', 'name'], 'text-size': 12 });
+    expect((at as { maxzoom?: number }).maxzoom).toBe(id === 'xzq' ? 11.5 : undefined);
     expect(names(id, layer, { rows: 201 }).source).toBe(id);
     expect(names(id, layer, { geometryType: 'MultiLineString' }).source).toBe(id);
   }

@@ -69,11 +69,12 @@ function orderOf(layer: LayerSpecification): number {
 
 /** Writes the names of areas at the points that were found for them: a tile names each of its pieces. */
 function withNames(c: Collection, layer: LayerSpecification): LayerSpecification {
-  const names = `${c.id}:${themeOf(c).kind === 'boundary' ? 'names' : 'area-names'}`;
+  const district = themeOf(c).kind === 'boundary';
+  const names = `${c.id}:${district ? 'names' : 'area-names'}`;
   if (layer.type !== 'symbol' || layer.id !== names || !namedByPoint(c)) return layer;
   const { 'source-layer': _, ...rest } = layer;
   return {
-    ...rest, source: labelSource, filter: ['==', ['get', 'collection'], c.id],
+    ...rest, ...(district ? { maxzoom: 11.5 } : {}), source: labelSource, filter: ['==', ['get', 'collection'], c.id],
     layout: { ...layer.layout, 'text-field': ['get', 'name'], 'text-padding': 4 },
   };
 }

@@ -15,7 +15,8 @@ get('EPSG:4490').setExtent([-180, -90, 180, 90]);
 const asked = new URLSearchParams(location.search);
 const number = (name) => Number(asked.get(name));
 // Zoom 0 of a style shows 360 degrees in 512 pixels.
-const view = new View({ projection: 'EPSG:4490', center: [number('lon'), number('lat')], resolution: 360 / 512 / 2 ** number('zoom') });
+const resolution = 360 / 512 / 2 ** number('zoom');
+const view = new View({ projection: 'EPSG:4490', center: [number('lon'), number('lat')], resolution });
 const map = new OLMap({ target: 'map', controls: [], interactions: [], pixelRatio: 1, view });
 
 const errors = [];
@@ -29,7 +30,7 @@ async function draw() {
   await apply(map, await (await fetch(url)).json(), { projection: 'EPSG:4490', styleUrl: new URL('/', url).href });
   for (const layer of map.getAllLayers()) layer.getSource()?.on('tileloaderror', () => errors.push(`a tile of ${layer.get('mapbox-source')} did not come`));
   view.setCenter([number('lon'), number('lat')]);
-  view.setResolution(360 / 512 / 2 ** number('zoom'));
+  view.setResolution(resolution);
   await new Promise((resolve) => { map.once('rendercomplete', resolve); map.render(); });
   return true;
 }
@@ -39,6 +40,8 @@ window.__portal = {
   errors,
   map,
   idle: () => drawn,
+  // Whether the layer that writes the names of a collection is drawn at this resolution.
+  named: (id) => map.getAllLayers().some((l) => l.get('mapbox-layers')?.includes(`${id}:names`) && l.getFeaturesInExtent(view.calculateExtent()).length > 0),
   // Where a position is on the page, in pixels.
   screen: (lon, lat) => { const [x, y] = map.getPixelFromCoordinate([lon, lat]); return { x, y }; },
 };
