@@ -78,11 +78,13 @@ func tooManyChanges(n int64) error {
 
 // The columns by which the list of a differential delivery is made, and which it
 // loses when it is done: what the row does, the changed fields one by one, and where
-// the current row lies, which holds until the end of the transaction alone.
+// the current and the staged row lie, which holds until the end of the transaction
+// alone.
 const (
 	listedOp     = "staged op"
 	listedFields = "changed fields"
 	listedPlace  = "current place"
+	listedStaged = "staged place"
 )
 
 // reconcile lists what a differential delivery changes in difference.<list>, and
@@ -95,14 +97,14 @@ func (l *loader) reconcile(ctx context.Context, tx pgx.Tx, s *sides, list string
 		return fmt.Errorf("prepare: %w", err)
 	}
 	q := new(postgis.SQL).Raw("CREATE TABLE ").Ident("difference", list).Raw(" AS SELECT c.fid, c.op AS ").Ident(listedOp).Raw(", c.fields AS ").Ident(listedFields).
-		Raw(", c.place AS ").Ident(listedPlace).Raw(", ")
+		Raw(", c.place AS ").Ident(listedPlace).Raw(", c.staged AS ").Ident(listedStaged).Raw(", ")
 	// Numbers, for a name with a letter more may be too long.
 	numbers := map[string]string{"span": "1", "geom": "2"}
 	for n, c := range s.columns {
 		numbers[c.Name] = strconv.Itoa(n + 3)
 	}
 	s.appendListed(q, as, func(q *postgis.SQL, side, name string) { q.Ident("c", side+numbers[name]) })
-	q.Raw(` FROM (SELECT y.fid, y.op, x.ctid AS place, x.fid AS a, CASE WHEN y.op <> 'D' THEN y.fid END AS b,
+	q.Raw(` FROM (SELECT y.fid, y.op, x.ctid AS place, y.ctid AS staged, x.fid AS a, CASE WHEN y.op <> 'D' THEN y.fid END AS b,
 		CASE WHEN x.fid IS NULL THEN 'added' WHEN y.op = 'D' THEN 'removed' ELSE 'changed' END AS kind, CASE WHEN x.fid IS NOT NULL AND y.op <> 'D' THEN `)
 	s.appendFields(q)
 	q.Raw(" END AS fields, CASE WHEN x.fid IS NULL OR y.op = 'D' THEN true ").Raw(movedSQL).Raw(" END AS moved")
@@ -110,7 +112,9 @@ func (l *loader) reconcile(ctx context.Context, tx pgx.Tx, s *sides, list string
 		q.Raw(", ").Ident("x", name).Raw(" AS ").Ident("x"+number).Raw(", ").Ident("y", name).Raw(" AS ").Ident("y" + number)
 	}
 	// Without the barrier the changed fields would be found out wherever they are named.
-	q.Raw(" FROM ").Add(s.b).Raw(" y LEFT JOIN ").Add(s.a).Raw(" x ON x.").Ident(s.key).Raw(" = y.").Ident(s.key).Raw(" OFFSET 0) c")
+	// One of another type would be computed, for what the planner knows, and keep what
+	// is made of the rows from several processes.
+	q.Raw(" FROM ").Add(s.b).Raw(" y LEFT JOIN ").Add(s.a).Raw(" x ON x.").Ident(s.key).Raw(" = y.").Ident(s.key).Raw(" OFFSET '0'::bigint) c")
 	if _, err := tx.Exec(ctx, q.String(), q.Args()...); err != nil {
 		return fmt.Errorf("list changes: %w", err)
 	}
@@ -156,10 +160,9 @@ func (l *loader) contradictions(ctx context.Context, tx pgx.Tx, s *sides, list s
 	return nil
 }
 
-// forgetPlaces takes from the list of a differential delivery where the current rows
-// lie.
+// forgetPlaces takes from the list of a differential delivery where the rows lie.
 func forgetPlaces(ctx context.Context, tx pgx.Tx, id int64) error {
-	q := new(postgis.SQL).Raw("ALTER TABLE ").Ident("difference", fmt.Sprintf("d%d", id)).Raw(" DROP COLUMN ").Ident(listedPlace)
+	q := new(postgis.SQL).Raw("ALTER TABLE ").Ident("difference", fmt.Sprintf("d%d", id)).Raw(" DROP COLUMN ").Ident(listedPlace).Raw(", DROP COLUMN ").Ident(listedStaged)
 	if _, err := tx.Exec(ctx, q.String()); err != nil {
 		return fmt.Errorf("list changes: %w", err)
 	}

@@ -245,12 +245,13 @@ func (v *staged) change(ctx context.Context, tx pgx.Tx, b *base, revision int64)
 		insert.Raw(", ").Ident(c.Name)
 		values.Raw(", s.").Ident(c.Name)
 	}
-	meets := new(postgis.SQL).Raw("t.fid = d.before_fid")
+	meets, stands := new(postgis.SQL).Raw("t.fid = d.before_fid"), new(postgis.SQL).Raw("s.fid = d.row_number")
 	if v.placed {
 		// Not by =, which would let the planner meet them by their numbers after all.
 		meets = new(postgis.SQL).Raw("t.ctid = d.").Ident(listedPlace).Raw(" AND t.fid IS NOT DISTINCT FROM d.before_fid")
+		stands = new(postgis.SQL).Raw("s.ctid = d.").Ident(listedStaged).Raw(" AND s.fid IS NOT DISTINCT FROM d.row_number")
 	}
-	from := new(postgis.SQL).Raw(" FROM ").Add(list).Raw(" d JOIN ").Ident("content", v.relation).Raw(" s ON s.fid = d.row_number WHERE d.kind = ")
+	from := new(postgis.SQL).Raw(" FROM ").Add(list).Raw(" d JOIN ").Ident("content", v.relation).Raw(" s ON ").Add(stands).Raw(" WHERE d.kind = ")
 	d := v.difference
 	for _, step := range []struct {
 		rows  int64
