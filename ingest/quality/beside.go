@@ -120,17 +120,24 @@ func (c *checker) gapBeside(ctx context.Context, g *cycle, tolerance float64) (r
 	}
 	gap := new(postgis.SQL).Raw("ST_GeomFromEWKB(").Arg(ewkb).Raw(")")
 	name, cur := c.layer.Relation, c.o.Current.Relation
-	inside := new(postgis.SQL).Raw("SELECT geom FROM ").Ident(name[0], name[1]).Raw(" WHERE geom && ").Add(gap).
-		Raw(" UNION ALL SELECT a.geom FROM ").Ident(cur[0], cur[1]).Raw(" a WHERE a.geom && ").Add(gap).
-		Raw(" AND NOT EXISTS (SELECT FROM quality_replaced r WHERE r.fid = a.fid)")
-	q := new(postgis.SQL).Raw("WITH i AS (SELECT ST_MakeValid(").Add(gap).Raw(") AS geom), t AS MATERIALIZED (SELECT EXISTS (SELECT FROM ").Add(c.touching()).
-		Raw(") AS touched FROM i) SELECT touched, touched AND (SELECT count(*) <= ").Int(mostAround).Raw(" FROM (").Add(inside).Raw(" LIMIT ").Int(mostAround + 1).Raw(") n) FROM t")
+	rows := func(place *postgis.SQL) *postgis.SQL {
+		return new(postgis.SQL).Raw("SELECT geom FROM ").Ident(name[0], name[1]).Raw(" WHERE geom && ").Add(place).
+			Raw(" UNION ALL SELECT a.geom FROM ").Ident(cur[0], cur[1]).Raw(" a WHERE a.geom && ").Add(place).
+			Raw(" AND NOT EXISTS (SELECT FROM quality_replaced r WHERE r.fid = a.fid)")
+	}
+	inside := rows(gap)
+	near := c.tol.Topology / 80_000
+	// Most gaps among the rows near changes are full of rows that stay. Where those
+	// cover the gap along each change that touches it, what is left does not touch one.
+	q := new(postgis.SQL).Raw("WITH i AS MATERIALIZED (SELECT ST_MakeValid(").Add(gap).Raw(") AS geom), t AS MATERIALIZED (SELECT EXISTS (SELECT FROM i, LATERAL (SELECT ST_Intersection(i.geom, ST_Buffer(z.geom, ").
+		Arg(4 * near).Raw("::float8)) AS geom FROM ").Add(c.touching()).Raw(" OFFSET 0) s WHERE ST_Area(ST_Difference(s.geom, coalesce((SELECT ST_Union(ST_Force2D(n.geom)) FROM (").Add(rows(new(postgis.SQL).Raw("s.geom"))).
+		Raw(") n), 'SRID=4490;POLYGON EMPTY'::geometry))) > ").Arg(near * near).
+		Raw("::float8) AS touched) SELECT touched, touched AND (SELECT count(*) <= ").Int(mostAround).Raw(" FROM (").Add(inside).Raw(" LIMIT ").Int(mostAround + 1).Raw(") n) FROM t")
 	var touched, few bool
 	if err := c.tx.QueryRow(ctx, q.String(), q.Args()...).Scan(&touched, &few); err != nil || !few {
 		return 0, 0, 0, place, !touched, err
 	}
 	// What is enclosed within rows inside the gap is another gap.
-	near := c.tol.Topology / 80_000
 	q = new(postgis.SQL).Raw("WITH g AS MATERIALIZED (SELECT ST_MakeValid(").Add(gap).Raw(") AS geom), u AS MATERIALIZED (SELECT ST_Union(ST_Force2D(geom)) AS geom FROM (").Add(inside).
 		Raw(") n), d AS MATERIALIZED (SELECT (ST_Dump(ST_CollectionExtract(CASE WHEN u.geom IS NULL THEN g.geom ELSE ST_Difference(g.geom, u.geom) END, 3))).geom FROM g, u), i AS MATERIALIZED (SELECT min(row) AS row, ST_Collect(i.geom) AS geom, ").
 		Arg(tolerance + drift(g.longest, g.at[1])).Raw("::float8 AS t FROM g, d i, LATERAL (SELECT min(z.fid) AS row FROM ").Add(c.touching()).
